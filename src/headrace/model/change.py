@@ -1,0 +1,193 @@
+"""Orders from the state machine to a storage: guarded patches, applied without judgement.
+
+Memory calls these functions; every other storage does the same in its own language, and is compared with them.
+"""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
+
+from headrace.model.job import HISTORY, AttemptRecord, Job, NewJob, Until
+from headrace.model.outcome import Failure
+from headrace.model.record import Put
+from headrace.model.state import FINAL, RUNNING, State
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Passes while this worker runs the job under this generation: the fence."""
+
+    worker: str
+    generation: int
+
+
+class In(msgspec.Struct, frozen=True):
+    """Passes while the job is in one of these states."""
+
+    states: frozenset[State]
+
+
+Guard = Held | In
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How an attempt ended that did not complete the job; becomes an AttemptRecord."""
+
+    outcome: str
+    failure: Failure | None = None
+
+
+class Patch(msgspec.Struct, frozen=True):
+    """What changes. Every default means: as it was."""
+
+    state: State | None = None
+    delay: float | None = None
+    """Seconds until it is due, from the storage's now; None keeps its due time, and so its place."""
+    attempt: int = 0
+    """Added to the attempts counted: -1 gives one back."""
+    crashes: int = 0
+    """Added to the crashes counted."""
+    reset: bool = False
+    """Attempts, crashes and parking start anew; result and finish are forgotten."""
+    ended: Ended | None = None
+    reason: str | None = None
+    result: str | None = None
+    result_error: str | None = None
+    cancel_requested: bool | None = None
+    alone: bool | None = None
+    parked: bool = False
+    """Notes now as the moment of its first parking, unless one is noted."""
+    release_key: bool = False
+    take_key: bool = False
+    """Takes its dedup key back, or ends in the verdict HELD and changes nothing."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One guarded order. Follow-up jobs and puts exist if and only if it was applied."""
+
+    job_id: str
+    guard: Guard
+    patch: Patch
+    then: tuple[NewJob, ...] = ()
+    puts: tuple[Put, ...] = ()
+
+
+class Status(StrEnum):
+    """What became of a change."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+    """The guard failed."""
+    MISSING = "missing"
+    """No such job."""
+    HELD = "held"
+    """Its dedup key is held by another job."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The storage's answer to one change."""
+
+    status: Status
+    holder: str | None = None
+    """With HELD: the job that holds the key."""
+
+
+APPLIED = Verdict(Status.APPLIED)
+STALE = Verdict(Status.STALE)
+MISSING = Verdict(Status.MISSING)
+
+
+def passes(guard: Guard, job: Job) -> bool:
+    """Whether the job is as the guard wants it."""
+    match guard:
+        case Held(worker, generation):
+            return job.state is State.RUNNING and job.generation == generation and job.worker == worker
+        case In(states):
+            return job.state in states
+
+
+def inserted(new: NewJob, now: int) -> Job:
+    """The row that a new job becomes."""
+    due_at = new.at if new.at is not None else now + round(new.delay * 1000)
+    return Job(
+        id=new.id,
+        task=new.task,
+        queue=new.queue,
+        payload=new.payload,
+        encoding=new.encoding,
+        state=State.PENDING if due_at <= now else State.SCHEDULED,
+        priority=new.priority,
+        due_at=due_at,
+        enqueued_at=now,
+        key=new.key,
+        until=new.until,
+        options=new.options,
+    )
+
+
+def claimed(job: Job, worker: str, now: int) -> Job:
+    """The row once ``worker`` has claimed it."""
+    return replace(
+        job,
+        state=State.RUNNING,
+        attempt=job.attempt + 1,
+        generation=job.generation + 1,
+        worker=worker,
+        alone=False,
+        started_at=now,
+        key=None if job.until is Until.CLAIMED else job.key,
+    )
+
+
+def reclaimed(job: Job, worker: str) -> Job:
+    """The row once a rescuer has taken it over."""
+    return replace(job, generation=job.generation + 1, worker=worker, rescued=True)
+
+
+def patched(job: Job, patch: Patch, now: int) -> Job:
+    """The row once ``patch`` is applied."""
+    state = job.state if patch.state is None else patch.state
+    leaves = job.state in RUNNING and state not in RUNNING
+    return replace(
+        job,
+        state=state,
+        due_at=job.due_at if patch.delay is None else now + round(patch.delay * 1000),
+        attempt=0 if patch.reset else max(0, job.attempt + patch.attempt),
+        crashes=0 if patch.reset else job.crashes + patch.crashes,
+        alone=False if leaves else job.alone if patch.alone is None else patch.alone,
+        rescued=False if leaves else job.rescued,
+        cancel_requested=False
+        if leaves
+        else job.cancel_requested
+        if patch.cancel_requested is None
+        else patch.cancel_requested,
+        parked_at=_parked_at(job, patch, now),
+        finished_at=now if state in FINAL else None,
+        reason=patch.reason if patch.state is not None else job.reason,
+        result=None if patch.reset else patch.result if patch.result is not None else job.result,
+        result_error=None if patch.reset else patch.result_error or job.result_error,
+        history=job.history if patch.ended is None else _remembered(job, patch.ended, now),
+    )
+
+
+def _parked_at(job: Job, patch: Patch, now: int) -> int | None:
+    if patch.reset:
+        return None
+    return now if patch.parked and job.parked_at is None else job.parked_at
+
+
+def _remembered(job: Job, ended: Ended, now: int) -> tuple[AttemptRecord, ...]:
+    record = AttemptRecord(
+        job.attempt, job.worker or "", job.started_at or job.enqueued_at, now, ended.outcome, ended.failure
+    )
+    return (*job.history, record)[-HISTORY:]
+
+
+def promoted(job: Job) -> Job:
+    """The row once its due time has come."""
+    return replace(job, state=State.PENDING)
+
+
+def order(job: Job) -> tuple[int, int, str]:
+    """Jobs of one queue are claimed in ascending order of this."""
+    return (job.priority, job.due_at, job.id)

@@ -1,0 +1,349 @@
+"""Every error a user can meet. Each names what was wrong, the value, the limit and the way out."""
+
+from collections.abc import Sequence
+
+_SHOWN = 80
+
+
+def shown(value: object) -> str:
+    """A bounded, guarded ``repr`` for messages: a broken ``__repr__`` never hides the error it is part of."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"<{type(value).__name__} whose repr failed>"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+class HeadraceError(Exception):
+    """The base of all errors of headrace."""
+
+
+# --- refused at the caller -------------------------------------------------------------------------------------------
+
+
+class InvalidName(HeadraceError, ValueError):
+    """A task, queue, limit or schedule name that can't be used."""
+
+    def __init__(self, kind: str, value: object, why: str) -> None:
+        super().__init__(f"{kind} name {shown(value)} {why}")
+        self.kind, self.value = kind, value
+
+
+class InvalidOption(HeadraceError, ValueError):
+    """An option out of its range or of the wrong type."""
+
+    def __init__(self, option: str, value: object, allowed: str) -> None:
+        super().__init__(f"{option}={shown(value)} can't be used: {allowed}")
+        self.option, self.value, self.allowed = option, value, allowed
+
+
+class InvalidDelay(InvalidOption):
+    """A delay, duration or instant that can't be used."""
+
+
+class InvalidKey(InvalidOption):
+    """A dedup key that is empty, too long or not plain text."""
+
+
+class InvalidArguments(HeadraceError, TypeError):
+    """Arguments that don't fit the signature of their task."""
+
+    def __init__(self, task: str, why: str) -> None:
+        super().__init__(f"arguments of task {task!r} don't fit its signature: {why}")
+        self.task = task
+
+
+class PayloadRefused(HeadraceError, ValueError):
+    """The base of all errors about a value that can't be stored as it is."""
+
+
+class NotSerializable(PayloadRefused):
+    """A value that JSON can't carry unchanged, where no annotation names its type."""
+
+    def __init__(self, path: str, value: object, why: str) -> None:
+        super().__init__(f"{path} = {shown(value)} can't be stored unchanged: {why}")
+        self.path, self.value = path, value
+
+
+class PayloadTooLarge(PayloadRefused):
+    """A payload over the limit, in bytes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"payload of {size:,} bytes is over the limit of {limit:,} bytes; "
+            "store the data elsewhere and pass a reference to it, or raise max_payload="
+        )
+        self.size, self.limit = size, limit
+
+
+class PayloadTooDeep(PayloadRefused):
+    """A payload nested deeper than the limit."""
+
+    def __init__(self, path: str, limit: int) -> None:
+        super().__init__(f"{path} is nested deeper than {limit} levels; flatten it or pass a reference to it")
+        self.path, self.limit = path, limit
+
+
+class PayloadUnreadable(PayloadRefused):
+    """A stored payload that doesn't decode to the task's annotated types."""
+
+    def __init__(self, task: str, why: str) -> None:
+        super().__init__(f"the stored arguments don't decode for task {task!r}: {why}")
+        self.task = task
+
+
+class AlreadyRegistered(HeadraceError):
+    """Two tasks of one name."""
+
+    def __init__(self, name: str, first: str, second: str) -> None:
+        super().__init__(f"task {name!r} is registered twice, by {first} and by {second}; give one of them name=")
+        self.name = name
+
+
+class UnknownTask(HeadraceError, LookupError):
+    """A task name that this program doesn't register."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        listing = ", ".join(sorted(known)[:10]) or "none"
+        super().__init__(f"no task is registered as {name!r}; registered here: {listing}")
+        self.name = name
+
+
+class UnknownLimit(HeadraceError, LookupError):
+    """A task names a limit that nothing declares."""
+
+    def __init__(self, task: str, limit: str) -> None:
+        super().__init__(f"task {task!r} names limit {limit!r}, which nothing declares; add app.limit({limit!r}, ...)")
+        self.task, self.limit = task, limit
+
+
+class UseAsync(HeadraceError, RuntimeError):
+    """A sync call on a thread whose event loop is running."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"this thread runs an event loop, which a sync call would block; use: await {name}(...)")
+        self.name = name
+
+
+class AppClosed(HeadraceError, RuntimeError):
+    """The app was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this Headrace app was closed; make a new one")
+
+
+class NoCurrentJob(HeadraceError, RuntimeError):
+    """``current()`` outside a handler."""
+
+    def __init__(self) -> None:
+        super().__init__("current() is only for handlers: no job runs here")
+
+
+class WrongLoop(HeadraceError, RuntimeError):
+    """A storage handle or worker used from another event loop or process than its own."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} belongs to another event loop or process; open one of your own here (sibling())")
+
+
+class ExtraMissing(HeadraceError, ImportError):
+    """An optional package is needed and not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package; install it with: pip install 'headrace[{extra}]'")
+        self.extra = extra
+
+
+# --- about jobs ------------------------------------------------------------------------------------------------------
+
+
+class LeaseLost(HeadraceError):
+    """The job is no longer held by this claim: another worker has it, or it is settled."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} is no longer held by this claim; what it did was not recorded")
+        self.job_id = job_id
+
+
+class KeyHeld(HeadraceError):
+    """A job can't be retried while another job holds its dedup key."""
+
+    def __init__(self, job_id: str, key: str, holder: str) -> None:
+        super().__init__(f"job {job_id} can't go back: its key {shown(key)} is held by job {holder}")
+        self.job_id, self.key, self.holder = job_id, key, holder
+
+
+class NotRetryable(HeadraceError):
+    """``retry`` or ``run_now`` of a job whose state doesn't allow it."""
+
+    def __init__(self, job_id: str, state: str, wanted: str) -> None:
+        super().__init__(f"job {job_id} is {state}; only {wanted} jobs can be moved this way")
+        self.job_id, self.state = job_id, state
+
+
+class JobNotFound(HeadraceError, LookupError):
+    """No job of this id was ever seen, as far as the storage knows."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"the store knows no job {job_id}")
+        self.job_id = job_id
+
+
+class JobExpired(JobNotFound):
+    """The job is gone, and its id is older than the retention: it was probably pruned."""
+
+    def __init__(self, job_id: str) -> None:
+        HeadraceError.__init__(self, f"job {job_id} is not in the store any more: it is older than the retention")
+        self.job_id = job_id
+
+
+class JobDead(HeadraceError):
+    """The awaited job ended dead."""
+
+    def __init__(self, job_id: str, reason: str, error: str) -> None:
+        super().__init__(f"job {job_id} is dead ({reason}): {error}")
+        self.job_id, self.reason, self.error = job_id, reason, error
+
+
+class JobCancelled(HeadraceError):
+    """The awaited job was cancelled."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} was cancelled")
+        self.job_id = job_id
+
+
+class WaitTimeout(HeadraceError, TimeoutError):
+    """The awaited job was not final in time. It goes on."""
+
+    def __init__(self, job_id: str, seconds: float) -> None:
+        super().__init__(f"job {job_id} was not final after {seconds:g} s; it goes on")
+        self.job_id, self.seconds = job_id, seconds
+
+
+class EnqueueUnknown(HeadraceError):
+    """The storage's answer to an enqueue was lost: the jobs may or may not be there."""
+
+    def __init__(self, ids: Sequence[str], why: str) -> None:
+        super().__init__(
+            f"the storage's answer was lost ({why}): {len(ids)} job(s) may or may not be stored; "
+            "repeat with using(id=...) and the same ids, which makes no second job"
+        )
+        self.ids = tuple(ids)
+
+
+# --- about stores ----------------------------------------------------------------------------------------------------
+
+
+class StoreError(HeadraceError):
+    """The base of all errors about a store."""
+
+
+class BackendNotAvailable(StoreError):
+    """A storage URL that this version can't open."""
+
+    def __init__(self, url: str, available: Sequence[str]) -> None:
+        super().__init__(f"no storage for {url!r}; available here: {', '.join(available)}")
+        self.url = url
+
+
+class InvalidURL(StoreError, ValueError):
+    """A storage URL that is not well formed."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"storage URL {url!r} can't be used: {why}")
+        self.url = url
+
+
+class CorruptStore(StoreError):
+    """The store is damaged, or not a store at all. It is never re-created or deleted."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} is damaged or no headrace store: {why}; it was left as it is (restore a backup)")
+        self.path = path
+
+
+class ForeignStore(StoreError):
+    """A sound database that belongs to another program."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} belongs to another program: {why}; give headrace a file of its own")
+        self.path = path
+
+
+class UnsafeFilesystem(StoreError):
+    """A file on a filesystem where locks can't be trusted."""
+
+    def __init__(self, path: str, filesystem: str) -> None:
+        super().__init__(
+            f"{path} is on {filesystem}, where file locks can't be trusted; "
+            "use a local disk, or add ?filesystem=unchecked if you know better"
+        )
+        self.path = path
+
+
+class StoreReadOnly(StoreError):
+    """The store can be read but not written."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} can't be written: {why}; nothing was changed")
+        self.path = path
+
+
+class StoreFull(StoreError):
+    """The disk under the store is full."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the disk under {path} is full; nothing was changed; free some space, and work goes on")
+        self.path = path
+
+
+class StoreBusy(StoreError):
+    """The write lock was not had in time."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__(
+            f"{path} was locked for {seconds:g} s by another connection; a likely cause is a transaction "
+            "that your own program holds open on this file; nothing was changed"
+        )
+        self.path, self.seconds = path, seconds
+
+
+class StoreUnreachable(StoreError):
+    """The store can't be reached; nothing was changed."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where} can't be reached: {why}; nothing was changed")
+        self.where = where
+
+
+class PutLost(StoreError):
+    """A compare-and-set beside an insert lost its race: nothing was inserted."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"record {name!r} of kind {kind!r} was changed by another process; nothing was inserted")
+        self.kind, self.name = kind, name
+
+
+class StoreOwned(StoreError):
+    """A one-process store belongs to another live process."""
+
+    def __init__(self, where: str, host: str, pid: int, since: str) -> None:
+        super().__init__(f"{where} is owned by process {pid} on {host} since {since}; only one process may write to it")
+        self.where, self.host, self.pid, self.since = where, host, pid, since
+
+
+class SchemaTooOld(StoreError):
+    """The store's schema is older than this version needs, and may not be migrated unasked."""
+
+    def __init__(self, where: str, found: int, wanted: int) -> None:
+        super().__init__(f"{where} has schema {found}, this version needs {wanted}; run: headrace migrate")
+        self.where, self.found, self.wanted = where, found, wanted
+
+
+class SchemaTooNew(StoreError):
+    """The store's schema is newer than this version understands. Nothing was written."""
+
+    def __init__(self, where: str, found: int, known: int) -> None:
+        super().__init__(f"{where} has schema {found}, this version knows up to {known}; upgrade headrace")
+        self.where, self.found, self.known = where, found, known

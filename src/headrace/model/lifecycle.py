@@ -1,0 +1,137 @@
+"""The state machine: (job, event) -> Change. The only place that names reasons.
+
+Pure: no clock, no randomness, no I/O. Times come from the job's own fields, ``random`` from the caller.
+"""
+
+from typing import assert_never
+
+from headrace.model.change import Change, Ended, Guard, Held, In, Patch
+from headrace.model.job import Job
+from headrace.model.outcome import Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
+from headrace.model.retry import RetryPolicy
+from headrace.model.state import FINAL, RUNNING, WAITING, State
+
+CRASH_BUDGET = 3
+"""Crashes after which a job that crashed while alone is dead."""
+UNKNOWN_TASK_GRACE = 3600.0
+"""Seconds that a job of an unknown task is parked, so that deploys can roll."""
+
+_CRASH_BACKOFF = RetryPolicy(base=1.0)
+_SHORTEST_PARKING = 1.0
+_LONGEST_PARKING = 300.0
+
+_RETURNED = Patch(State.COMPLETED, release_key=True)
+_INTERRUPTED = Patch(State.PENDING, attempt=-1, reason="interrupted")
+_STAMP_ALONE = Patch(alone=True)
+_REQUEST_CANCEL = Patch(cancel_requested=True)
+_NOW = 0.0
+
+
+def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float) -> Change:
+    """An attempt has answered. ``random`` in [0, 1) jitters the retry delay."""
+    match outcome:
+        case Returned(None, None):
+            patch = _RETURNED
+        case Returned(result, result_error):
+            text = None if result is None else result.decode()
+            patch = Patch(State.COMPLETED, result=text, result_error=result_error, release_key=True)
+        case Raised(failure, final):
+            patch = _failed(job, failure, final, policy, random)
+        case Refused(failure):
+            patch = _dead("permanent", Ended("failed", failure))
+        case Snoozed(delay, reason):
+            patch = Patch(State.SCHEDULED, delay=delay, attempt=-1, ended=Ended(reason), reason=reason)
+        case Stopped(reason):
+            ended = Ended("cancelled", Failure("Cancelled", reason))
+            patch = Patch(State.CANCELLED, ended=ended, reason="cancelled", release_key=True)
+        case _:
+            assert_never(outcome)
+    return Change(job.id, held(job), patch)
+
+
+def _failed(job: Job, failure: Failure, final: bool, policy: RetryPolicy, random: float) -> Patch:
+    ended = Ended("timeout" if failure.kind == "Timeout" else "failed", failure)
+    if final:
+        return _dead("given_up", ended)
+    if job.attempt >= policy.max_attempts:
+        return _dead("exhausted", ended)
+    return Patch(State.RETRYING, delay=policy.delay(max(1, job.attempt), random), ended=ended, reason="failed")
+
+
+def _dead(reason: str, ended: Ended, *, crashes: int = 0) -> Patch:
+    return Patch(State.DEAD, crashes=crashes, ended=ended, reason=reason, release_key=True)
+
+
+def hand_back(job: Job) -> Change:
+    """The worker stops before the attempt has answered: it runs again at once, no attempt burned."""
+    return Change(job.id, held(job), _INTERRUPTED)
+
+
+def park(job: Job, grace: float = UNKNOWN_TASK_GRACE) -> Change:
+    """This worker doesn't know the task. A newer one may: wait longer each time, until ``grace`` seconds are over."""
+    claimed_at = job.started_at or job.enqueued_at
+    parked = 0.0 if job.parked_at is None else (claimed_at - job.parked_at) / 1000
+    if parked >= grace:
+        failure = Failure("UnknownTask", f"no worker registered task {job.task!r}")
+        return Change(job.id, held(job), _dead("unknown_task", Ended("unknown_task", failure)))
+    delay = min(max(parked, _SHORTEST_PARKING), _LONGEST_PARKING, max(grace - parked, _SHORTEST_PARKING))
+    patch = Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="unknown_task", parked=True)
+    return Change(job.id, held(job), patch)
+
+
+def lapse(job: Job, random: float, budget: int = CRASH_BUDGET) -> Change:
+    """Its worker vanished, and this job was reclaimed: one crash, which is no failure.
+
+    Where other jobs ran beside it, any of them may have been the cause: it runs again, alone. Only a crash while
+    alone can make it dead.
+    """
+    crashes = job.crashes + 1
+    ended = Ended("crashed", Failure("Crash", f"its worker vanished (crash {crashes})"))
+    if job.cancel_requested:
+        patch = Patch(State.CANCELLED, crashes=1, ended=ended, reason="cancelled", release_key=True)
+    elif job.alone and crashes >= budget:
+        patch = _dead("poison", ended, crashes=1)
+    else:
+        delay = _CRASH_BACKOFF.delay(crashes, random)
+        patch = Patch(State.RETRYING, delay=delay, attempt=-1, crashes=1, ended=ended, reason="crashed")
+    return Change(job.id, held(job), patch)
+
+
+def stamp_alone(job: Job) -> Change:
+    """Nothing else runs in this process: from now on a crash is this job's own."""
+    return Change(job.id, held(job), _STAMP_ALONE)
+
+
+def cancel(job: Job) -> Change | None:
+    """Somebody wants it stopped. None where it is final already."""
+    if job.state in WAITING:
+        return Change(job.id, In(WAITING), Patch(State.CANCELLED, reason="cancelled", release_key=True))
+    if job.state in RUNNING:
+        return Change(job.id, In(RUNNING), _REQUEST_CANCEL)
+    return None
+
+
+def retry(job: Job) -> Change | None:
+    """An operator sends a dead job back, with new budgets. None where it isn't dead."""
+    if job.state is not State.DEAD:
+        return None
+    guard: Guard = In(frozenset({State.DEAD}))
+    return Change(job.id, guard, Patch(State.PENDING, delay=_NOW, reset=True, reason="retried", take_key=True))
+
+
+def run_now(job: Job) -> Change | None:
+    """An operator doesn't want to wait for its due time. None where it doesn't wait for one."""
+    if job.state not in (WAITING - {State.PENDING}):
+        return None
+    guard = In(WAITING - {State.PENDING})
+    return Change(job.id, guard, Patch(State.PENDING, delay=_NOW, reason="run_now"))
+
+
+def held(job: Job) -> Held:
+    """The fence: whoever claimed or reclaimed the job as it stands here."""
+    return Held(job.worker or "", job.generation)
+
+
+def is_final(job: Job) -> bool:
+    """Whether nothing but an operator's retry can move it."""
+    return job.state in FINAL

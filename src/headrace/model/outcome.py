@@ -1,0 +1,91 @@
+"""What an attempt may answer: a value, an error, or one of four wishes that a handler raises."""
+
+import msgspec
+
+from headrace.model.duration import Duration, seconds
+
+
+class Control(Exception):  # noqa: N818 - these are wishes, not errors
+    """The base of what a handler raises to steer its own job."""
+
+
+class Snooze(Control):
+    """Run this job again later. No attempt is burned."""
+
+    def __init__(self, delay: Duration) -> None:
+        self.delay = seconds(delay, "delay")
+        super().__init__(f"snoozed for {self.delay:g} s")
+
+
+class Throttled(Control):
+    """The upstream said "too fast": run again after ``retry_after``. No attempt is burned."""
+
+    def __init__(self, retry_after: Duration, limit: str | None = None) -> None:
+        self.retry_after = seconds(retry_after, "retry_after")
+        self.limit = limit
+        super().__init__(f"throttled for {self.retry_after:g} s")
+
+
+class PermanentFailure(Control):
+    """This job can never succeed: it is dead now, whatever attempts are left."""
+
+    def __init__(self, reason: str = "permanent failure") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Cancelled(Control):
+    """This job should not go on: it is cancelled, and never retried."""
+
+    def __init__(self, reason: str = "cancelled by its handler") -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error in the form that is stored: bounded text."""
+
+    kind: str
+    """The exception's type name, or ``Timeout`` or ``Crash``."""
+    message: str
+    """The chain of messages, outermost first."""
+    traceback: str = ""
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """The handler returned."""
+
+    result: bytes | None = None
+    """The encoded value; None when the handler returned None."""
+    result_error: str | None = None
+    """Why a value could not be kept. The job completes all the same."""
+
+
+class Raised(msgspec.Struct, frozen=True):
+    """The handler raised, or ran out of time."""
+
+    failure: Failure
+    final: bool = False
+    """True where another attempt is not wanted (``give_up_on``)."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The handler raised PermanentFailure."""
+
+    failure: Failure
+
+
+class Snoozed(msgspec.Struct, frozen=True):
+    """The handler raised Snooze or Throttled."""
+
+    delay: float
+    reason: str = "snoozed"
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """The handler was cancelled, or raised Cancelled."""
+
+    reason: str
+
+
+Outcome = Returned | Raised | Refused | Snoozed | Stopped

@@ -1,0 +1,50 @@
+"""Small named records: queue control, leases, schedule cursors, rate buckets, user KV. Changed by compare-and-set."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Expect(StrEnum):
+    """What a put asks of the version that is there."""
+
+    ABSENT = "absent"
+    ANY = "any"
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One record as stored."""
+
+    kind: str
+    name: str
+    value: str
+    """JSON text."""
+    version: int
+    """Rises at every put. A record that lapsed or was removed starts again at 1."""
+
+
+class Put(msgspec.Struct, frozen=True):
+    """One compare-and-set."""
+
+    kind: str
+    name: str
+    value: str | None
+    """JSON text; None removes the record."""
+    expect: int | Expect = Expect.ANY
+    """The version that must be there, or ABSENT, or ANY."""
+    ttl: float | None = None
+    """Seconds after which the record counts as absent; None: never."""
+
+
+class QueueControl(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The value of a record of kind ``queue``: what every claim of that queue obeys."""
+
+    concurrency: int | None = None
+    """The ceiling: most jobs running at once, over all workers."""
+    paused: bool = False
+
+
+QUEUE = "queue"
+"""The kind of queue control records; their name is the queue's."""
+LEASE = "lease"
+"""The kind of leader leases."""

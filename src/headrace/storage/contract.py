@@ -1,0 +1,215 @@
+"""The storage contract. These docstrings are the contract: the conformance suite holds every backend to them.
+
+Every operation is async, takes and returns sequences in order, and lets only data cross. A storage never judges: the
+state machine decides, the storage applies. It knows waiting, running and final, never reasons. It owns the clock:
+callers pass durations, or the user's own absolute instant.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, Protocol, Self
+
+import msgspec
+
+from headrace.model.change import Change, Verdict
+from headrace.model.job import Job, NewJob
+from headrace.model.record import Put, Record
+from headrace.model.state import State
+
+
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a backend can do. A gap is declared here, never discovered."""
+
+    name: str
+    processes: Literal["many", "one"]
+    """How many processes may write."""
+    durable: bool
+    """Whether jobs outlive the process."""
+    promise: str
+    """One sentence for users: what an acknowledged job survives, and what it does not."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The answer to one new job."""
+
+    id: str
+    """The job's id; with ``duplicate`` the id of the job that holds the key."""
+    duplicate: bool = False
+    payload_differs: bool = False
+    """With ``duplicate``: whether the holder was enqueued with other arguments."""
+
+
+class Demand(msgspec.Struct, frozen=True):
+    """How many jobs of one queue a worker has room for."""
+
+    queue: str
+    limit: int
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """A job that a worker believes to hold."""
+
+    job_id: str
+    generation: int
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """What a worker learns when it beats."""
+
+    lost: Sequence[str] = ()
+    """Ids of jobs that it believed to hold and does not hold any more."""
+    cancel_requested: Sequence[str] = ()
+    """Ids of jobs that it holds and that somebody wants stopped."""
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which jobs ``find`` returns: those that pass every condition given."""
+
+    states: frozenset[State] | None = None
+    queue: str | None = None
+    task: str | None = None
+    worker: str | None = None
+    cancel_requested: bool | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Jobs, newest id first, and the cursor to pass as ``after`` for the next ones; None at the end."""
+
+    jobs: Sequence[Job]
+    next: str | None
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """How long and how many final jobs of one state are kept."""
+
+    age: float
+    """Seconds since the job became final. A job's own ``options.retention`` wins over it."""
+    most: int
+    """Per queue."""
+
+
+class Listener(Protocol):
+    """Hears notices from the moment it was made, so that none falls between a look and a wait."""
+
+    async def wait(self, timeout: float) -> bool:
+        """True as soon as a notice came since the last wait, or since the beginning; False after ``timeout`` s."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening. Idempotent."""
+        ...
+
+
+class Storage(Protocol):
+    """Keeps jobs. One handle belongs to one event loop; ``sibling`` makes one for another."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+        ...
+
+    async def open(self) -> None:
+        """Ready for calls. Idempotent. Refuses what it must not touch: a damaged store, a foreign one, one of a newer
+        schema. Migrates an empty store, and an older one where ``auto_migrate`` allows it, else SchemaTooOld."""
+        ...
+
+    async def close(self) -> None:
+        """Waits for its own calls under way, then lets go. Idempotent. Siblings live on."""
+        ...
+
+    async def migrate(self) -> int:
+        """Brings the schema up to date and returns its number. Forward only, under a lock, safe from many processes."""
+        ...
+
+    def sibling(self) -> Self:
+        """A handle on the same store for another thread and loop; to be opened and closed by itself."""
+        ...
+
+    async def now(self) -> int:
+        """The storage's clock: milliseconds since 1970 UTC. Never earlier than it said before."""
+        ...
+
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt]:
+        """All in one atomic step, or nothing: a put whose ``expect`` is lost inserts nothing and raises PutLost.
+
+        A job whose id is there already gives the same receipt again and changes nothing (looked at before the key). A
+        held dedup key gives ``duplicate`` and the holder's id, for that item only. A key holds per queue: with
+        ``Until.FINISHED`` until its job is final, with ``Until.CLAIMED`` until its job is first claimed, with
+        ``Until.WINDOW`` until ``window`` seconds after the insert, whatever becomes of the job. Inside one call the
+        first of a key wins. A job due now is ``pending``, a later one ``scheduled``. Returns only when durable as
+        declared; wakes listeners of ``queue:<name>``.
+        """
+        ...
+
+    async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
+        """One atomic step: of each queue demanded, a bounded batch of due scheduled and retrying jobs becomes
+        ``pending``; then at most ``limit`` pending ones are taken in (priority, due time, id) order and are the
+        worker's: ``running``, attempt + 1, generation + 1, not ``alone``; a key held ``Until.CLAIMED`` is given up
+        for good. No job goes to two workers. Never above the queue's ceiling, counted over its running rows; a paused
+        queue gives none (both from its QueueControl record). Running rows are never touched. A worker without a live
+        lease gets none.
+        """
+        ...
+
+    async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
+        """The worker's lease lasts ``ttl`` seconds from now, for all it holds, whatever that is; the first beat makes
+        the lease. Expiry only permits ``reclaim``: a late beat revives what nobody took. ``ttl=0`` ends the worker at
+        once. Tells which of ``holding`` it no longer holds under that generation, and which of its jobs somebody
+        wants stopped. Leases run on a clock that no wall-clock step moves.
+        """
+        ...
+
+    async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
+        """At most ``limit`` running jobs whose worker's lease has run out (or was never there) pass to ``worker``,
+        each to exactly one caller: generation + 1, attempt unchanged, ``alone`` kept, ``rescued`` set. The caller
+        settles them by ``apply``. Forgets expired workers that hold nothing. A caller without a live lease gets none.
+        """
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        """One commit. Each guard is checked in that same step, each change against what the ones before it left; one
+        that fails touches only its own item (STALE, or MISSING, or HELD with the holder). A change's follow-up jobs
+        and puts exist if and only if it was applied; a put that loses makes its change STALE. ``release_key`` frees
+        the key if this job holds it, unless it is held ``Until.WINDOW``; ``take_key`` takes it back, or HELD. The
+        effect of a patch is ``model.change.patched``. Wakes listeners of ``queue:<name>`` where a job became pending,
+        of ``job:<id>`` where it became final, of ``worker:<id>`` where a running job's cancel was requested.
+        """
+        ...
+
+    async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
+        """Compare-and-set, each item alone atomic: True where it was done."""
+        ...
+
+    async def records(self, kind: str) -> Sequence[Record]:
+        """The committed records of one kind that have not lapsed, by name."""
+        ...
+
+    async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
+        """Committed rows, in order; None where there is none."""
+        ...
+
+    async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
+        """Committed rows that pass, newest id first, from the cursor on. No snapshot is promised across pages."""
+        ...
+
+    async def count(self) -> Mapping[tuple[str, State], int]:
+        """How many jobs of each queue are in each state; states without any are left out."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
+        """Removes jobs that are not running, and frees their keys: APPLIED, STALE (it runs) or MISSING."""
+        ...
+
+    async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
+        """Removes at most ``limit`` final jobs that are older than their age or beyond the count per queue, oldest
+        first, and how many it removed. Never a waiting or running job. Frees no key but those of removed jobs, and
+        forgets lapsed keys and records."""
+        ...
+
+    async def next_due(self, queues: Collection[str]) -> float | None:
+        """Seconds until the earliest waiting job of these queues is due (0: now), None without any. A hint."""
+        ...
+
+    def listen(self, topics: Collection[str]) -> Listener:
+        """Hears notices on topics such as ``queue:email``, ``job:<id>``, ``worker:<id>``. A hint: notices may come for
+        nothing, and may be lost; correctness never depends on them."""
+        ...
