@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from headrace.model.job import HISTORY, AttemptRecord, Job, NewJob, Until
 from headrace.model.outcome import Failure
 from headrace.model.record import Put
-from headrace.model.state import FINAL, RUNNING, State
+from headrace.model.state import FINAL, RUNNING, WAITING, State
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -156,12 +156,9 @@ def patched(job: Job, patch: Patch, now: int) -> Job:
         crashes=0 if patch.reset else job.crashes + patch.crashes,
         alone=False if leaves else job.alone if patch.alone is None else patch.alone,
         rescued=False if leaves else job.rescued,
-        cancel_requested=False
-        if leaves
-        else job.cancel_requested
-        if patch.cancel_requested is None
-        else patch.cancel_requested,
-        parked_at=_parked_at(job, patch, now),
+        cancel_requested=state not in FINAL
+        and (job.cancel_requested if patch.cancel_requested is None else patch.cancel_requested),
+        parked_at=_parked_at(job, patch, state, now),
         finished_at=now if state in FINAL else None,
         reason=patch.reason if patch.state is not None else job.reason,
         result=None if patch.reset else patch.result if patch.result is not None else job.result,
@@ -170,10 +167,12 @@ def patched(job: Job, patch: Patch, now: int) -> Job:
     )
 
 
-def _parked_at(job: Job, patch: Patch, now: int) -> int | None:
-    if patch.reset:
-        return None
-    return now if patch.parked and job.parked_at is None else job.parked_at
+def _parked_at(job: Job, patch: Patch, state: State, now: int) -> int | None:
+    if patch.parked:
+        return now if job.parked_at is None else job.parked_at
+    # put back for another reason: its task is known again, and a later parking has the whole grace
+    put_back = job.state in RUNNING and state in WAITING
+    return None if patch.reset or put_back else job.parked_at
 
 
 def _remembered(job: Job, ended: Ended, now: int) -> tuple[AttemptRecord, ...]:

@@ -115,8 +115,9 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     rescued: bool = False
     """Running, but held by a rescuer that is about to settle it; no handler runs."""
     cancel_requested: bool = False
+    """Somebody wants it stopped. Stands until the job is final: what comes too late for one attempt stops the next."""
     parked_at: int | None = None
-    """When a worker first met it without knowing its task."""
+    """When a worker first met it without knowing its task; None again once put back for another reason."""
     started_at: int | None = None
     """When the last attempt was claimed."""
     finished_at: int | None = None

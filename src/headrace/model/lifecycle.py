@@ -7,7 +7,7 @@ from typing import assert_never
 
 from headrace.model.change import Change, Ended, Guard, Held, In, Patch
 from headrace.model.job import Job
-from headrace.model.outcome import Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
+from headrace.model.outcome import Crashed, Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, RUNNING, WAITING, State
 
@@ -27,7 +27,7 @@ _REQUEST_CANCEL = Patch(cancel_requested=True)
 _NOW = 0.0
 
 
-def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float) -> Change:
+def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budget: int = CRASH_BUDGET) -> Change:
     """An attempt has answered. ``random`` in [0, 1) jitters the retry delay."""
     match outcome:
         case Returned(None, None):
@@ -44,6 +44,8 @@ def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float) -> Ch
         case Stopped(reason):
             ended = Ended("cancelled", Failure("Cancelled", reason))
             patch = Patch(State.CANCELLED, ended=ended, reason="cancelled", release_key=True)
+        case Crashed(failure):
+            patch = _crashed(job, failure, random, budget, alone=True)
         case _:
             assert_never(outcome)
     return Change(job.id, held(job), patch)
@@ -85,16 +87,24 @@ def lapse(job: Job, random: float, budget: int = CRASH_BUDGET) -> Change:
     Where other jobs ran beside it, any of them may have been the cause: it runs again, alone. Only a crash while
     alone can make it dead.
     """
+    failure = Failure("Crash", "its worker vanished")
+    return Change(job.id, held(job), _crashed(job, failure, random, budget, alone=job.alone))
+
+
+def _crashed(job: Job, failure: Failure, random: float, budget: int, *, alone: bool) -> Patch:
     crashes = job.crashes + 1
-    ended = Ended("crashed", Failure("Crash", f"its worker vanished (crash {crashes})"))
+    ended = Ended("crashed", failure)
     if job.cancel_requested:
-        patch = Patch(State.CANCELLED, crashes=1, ended=ended, reason="cancelled", release_key=True)
-    elif job.alone and crashes >= budget:
-        patch = _dead("poison", ended, crashes=1)
-    else:
-        delay = _CRASH_BACKOFF.delay(crashes, random)
-        patch = Patch(State.RETRYING, delay=delay, attempt=-1, crashes=1, ended=ended, reason="crashed")
-    return Change(job.id, held(job), patch)
+        return Patch(State.CANCELLED, crashes=1, ended=ended, reason="cancelled", release_key=True)
+    if alone and crashes >= budget:
+        return _dead("poison", ended, crashes=1)
+    delay = _CRASH_BACKOFF.delay(crashes, random)
+    return Patch(State.RETRYING, delay=delay, attempt=-1, crashes=1, ended=ended, reason="crashed")
+
+
+def await_solitude(job: Job, delay: float) -> Change:
+    """It must run alone and its worker has too much else to do: elsewhere, or later. No attempt burned."""
+    return Change(job.id, held(job), Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="awaits_solitude"))
 
 
 def stamp_alone(job: Job) -> Change:

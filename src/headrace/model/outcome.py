@@ -5,8 +5,8 @@ import msgspec
 from headrace.model.duration import Duration, seconds
 
 
-class Control(Exception):  # noqa: N818 - these are wishes, not errors
-    """The base of what a handler raises to steer its own job."""
+class Control(Exception):
+    """The base of what a handler raises to steer its own job: wishes, not errors."""
 
 
 class Snooze(Control):
@@ -88,4 +88,10 @@ class Stopped(msgspec.Struct, frozen=True):
     reason: str
 
 
-Outcome = Returned | Raised | Refused | Snoozed | Stopped
+class Crashed(msgspec.Struct, frozen=True):
+    """The process that ran this one attempt died: a crash that nothing else can be blamed for."""
+
+    failure: Failure
+
+
+Outcome = Returned | Raised | Refused | Snoozed | Stopped | Crashed

@@ -46,7 +46,7 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         cls, max_attempts: int = 3, delay: Duration = 1.0, *, cap: Duration = _CAP, jitter: float = _JITTER
     ) -> Self:
         """The same delay after every failure."""
-        return cls._checked(max_attempts, Backoff.FIXED, delay, cap, jitter)
+        return cls._checked(max_attempts, Backoff.FIXED, seconds(delay, "delay"), cap, jitter)
 
     @classmethod
     def linear(

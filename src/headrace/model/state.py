@@ -37,9 +37,7 @@ RUNNING = frozenset({State.RUNNING})
 FINAL = frozenset({State.COMPLETED, State.DEAD, State.CANCELLED})
 
 KIND: Mapping[State, Kind] = MappingProxyType(
-    {state: Kind.WAITING for state in WAITING}
-    | {state: Kind.RUNNING for state in RUNNING}
-    | {state: Kind.FINAL for state in FINAL}
+    dict.fromkeys(WAITING, Kind.WAITING) | dict.fromkeys(RUNNING, Kind.RUNNING) | dict.fromkeys(FINAL, Kind.FINAL)
 )
 
 MOVES: Mapping[State, Mapping[State, str]] = MappingProxyType(

@@ -30,6 +30,22 @@ class Threads(Protocol):
         ...
 
 
+class ProcessDied(Exception):
+    """The process that ran a function ended before the function did."""
+
+
+class Processes(Protocol):
+    """Runs functions in processes that can be killed."""
+
+    async def run(self, function: Callable[[bytes], bytes], data: bytes) -> bytes:
+        """Calls ``function(data)`` in a child. Cancelling the wait kills the child; ProcessDied where it died."""
+        ...
+
+    def close(self) -> None:
+        """Kills what still runs."""
+        ...
+
+
 class Spawn(Protocol):
     """Threads and processes, as an argument."""
 
@@ -39,6 +55,10 @@ class Spawn(Protocol):
 
     def threads(self, name: str) -> Threads:
         """A pool that grows to as many threads as run at once."""
+        ...
+
+    def processes(self, most: int) -> Processes:
+        """A pool of at most ``most`` children, or ExtraMissing."""
         ...
 
 
@@ -57,6 +77,11 @@ class SystemSpawn:
 
     def threads(self, name: str) -> Threads:
         return _ThreadPool(name)
+
+    def processes(self, most: int) -> Processes:
+        from headrace.system.children import ChildPool
+
+        return ChildPool(most)
 
 
 class _HostedThread:

@@ -1,0 +1,89 @@
+"""One run of one job in this process, and what its handler may ask about it."""
+
+import asyncio
+from contextvars import ContextVar
+from enum import StrEnum
+
+from headrace.model.errors import NoCurrentJob
+from headrace.model.job import Job
+from headrace.runtime.registry import Handler
+
+
+class Stop(StrEnum):
+    """Why a running handler was told to stop. Told by us: told apart from exceptions that handlers raise."""
+
+    CANCEL = "cancel"
+    TIMEOUT = "timeout"
+    INTERRUPT = "interrupt"
+    """The worker stops: the job is handed back."""
+    LOST = "lost"
+    """The job is another worker's by now: whatever comes of this attempt is not recorded."""
+
+
+class Attempt:
+    """Mutable, and of one loop; ``stop`` is read by handler threads."""
+
+    __slots__ = ("handler", "job", "started", "stop", "task")
+
+    def __init__(self, job: Job, handler: Handler) -> None:
+        self.job = job
+        self.handler = handler
+        self.started = 0.0
+        """By the monotonic clock."""
+        self.stop: Stop | None = None
+        self.task: asyncio.Task[object] | None = None
+        """Set while cancelling it stops the handler."""
+
+    @property
+    def timeout(self) -> float:
+        """Seconds this attempt may take; 0 is without limit."""
+        own = self.job.options.timeout
+        return self.handler.timeout if own is None else own
+
+    def stop_for(self, stop: Stop) -> None:
+        """Tell the handler to stop. The first reason stands, but for an interrupt or a loss, which win."""
+        if self.stop is None or stop in (Stop.INTERRUPT, Stop.LOST):
+            self.stop = stop
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Current:
+    """What a handler may ask about the job it runs for."""
+
+    __slots__ = ("_attempt",)
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    @property
+    def job(self) -> Job:
+        """The job as it was claimed."""
+        return self._attempt.job
+
+    @property
+    def attempt(self) -> int:
+        """Which run this is, from 1."""
+        return self._attempt.job.attempt
+
+    @property
+    def fence(self) -> int:
+        """Rises with every claim of this job: a token that lets the user's own resources refuse an older run."""
+        return self._attempt.job.generation
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this run should stop soon. Sync handlers look at it; async ones are cancelled."""
+        return self._attempt.stop is not None
+
+
+running: ContextVar[Attempt] = ContextVar("headrace_attempt")
+"""The attempt that the present code runs for."""
+
+
+def current() -> Current:
+    """The job that the present code runs for, or NoCurrentJob."""
+    attempt = running.get(None)
+    if attempt is None:
+        raise NoCurrentJob
+    return Current(attempt)

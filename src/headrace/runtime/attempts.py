@@ -1,0 +1,60 @@
+"""All attempts of one worker: which slots are free, and which jobs it holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from headrace.runtime.attempt import Attempt, Stop
+from headrace.storage.contract import Holding
+
+
+class Attempts:
+    """A job is held from its claim until its settlement is recorded; its slot is free once its handler has ended."""
+
+    def __init__(self, slots: Mapping[str, int], freed: Callable[[], None]) -> None:
+        self._slots = dict(slots)
+        self._taken = dict.fromkeys(slots, 0)
+        self._freed = freed
+        self._held: dict[str, Attempt] = {}
+        self.running = 0
+        """Handlers that have not ended."""
+
+    def free(self, queue: str) -> int:
+        """Slots of this queue that nothing runs in."""
+        return self._slots[queue] - self._taken[queue]
+
+    def start(self, attempt: Attempt) -> None:
+        """It takes a slot and is held."""
+        self._held[attempt.job.id] = attempt
+        self._taken[attempt.job.queue] += 1
+        self.running += 1
+
+    def end(self, attempt: Attempt) -> None:
+        """Its handler has ended: the slot is free, the job still held."""
+        self._taken[attempt.job.queue] -= 1
+        self.running -= 1
+        self._freed()
+
+    def settle(self, attempt: Attempt) -> None:
+        """What became of it is recorded: it is not held any more."""
+        if self._held.get(attempt.job.id) is attempt:
+            del self._held[attempt.job.id]
+
+    def holding(self) -> Sequence[Holding]:
+        """What this worker believes to hold. Safe to call from the heart's thread."""
+        held = list(self._held.values())
+        return [Holding(attempt.job.id, attempt.job.generation) for attempt in held]
+
+    def held(self) -> Sequence[Attempt]:
+        """The attempts behind ``holding``. Safe to call from the heart's thread."""
+        return list(self._held.values())
+
+    def stop(self, job_ids: Sequence[str], why: Stop) -> None:
+        """Tell those of these jobs that run here to stop."""
+        for job_id in job_ids:
+            attempt = self._held.get(job_id)
+            if attempt is not None:
+                attempt.stop_for(why)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs and nothing is held."""
+        return not self._held

@@ -1,0 +1,61 @@
+"""Gathers what comes while one storage call is in flight into the next call. No timer: an idle storage is called
+at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Owner = TypeVar("Owner")
+Answer = TypeVar("Answer")
+
+
+class Coalescer(Generic[Item, Owner, Answer]):
+    """Owners hand in items; each owner is delivered the answer to its item."""
+
+    def __init__(
+        self,
+        call: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        deliver: Callable[[Sequence[Owner], Sequence[Answer]], None],
+        fail: Callable[[Sequence[Owner], BaseException], None],
+        most: int = 1000,
+    ) -> None:
+        self._call, self._deliver, self._fail, self._most = call, deliver, fail, most
+        self._items: list[Item] = []
+        self._owners: list[Owner] = []
+        self._draining: asyncio.Task[None] | None = None
+
+    def add(self, item: Item, owner: Owner) -> None:
+        """Hand in one item."""
+        self._items.append(item)
+        self._owners.append(owner)
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    async def flush(self) -> None:
+        """Returns when all that was handed in is answered."""
+        while self._draining is not None:
+            await asyncio.wait([self._draining])
+
+    async def _drain(self) -> None:
+        try:
+            while self._items:
+                items, owners = self._items, self._owners
+                if len(items) > self._most:
+                    self._items, self._owners = items[self._most :], owners[self._most :]
+                    items, owners = items[: self._most], owners[: self._most]
+                else:
+                    self._items, self._owners = [], []
+                await self._send(items, owners)
+        finally:
+            self._draining = None
+
+    async def _send(self, items: Sequence[Item], owners: Sequence[Owner]) -> None:
+        try:
+            answers = await self._call(items)
+        except BaseException as error:
+            self._fail(owners, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._deliver(owners, answers)

@@ -1,0 +1,69 @@
+"""Records what became of attempts: changes go out in batches, again and again until the storage has answered."""
+
+from collections.abc import Callable, Sequence
+
+from headrace.model.change import Change, Status, Verdict
+from headrace.model.retry import RetryPolicy
+from headrace.runtime.attempt import Attempt
+from headrace.runtime.coalescer import Coalescer
+from headrace.runtime.loop import Report
+from headrace.storage.contract import Storage
+from headrace.system.clock import Clock
+from headrace.system.ids import Entropy
+
+Settled = Callable[[Attempt, Change, bool], None]
+"""Told of each attempt, its change, and whether that was applied: False where the fence refused it."""
+
+_PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
+
+
+class Completer:
+    """A change that was handed in is never dropped while the worker lives: its job would be run again for nothing."""
+
+    def __init__(self, storage: Storage, clock: Clock, entropy: Entropy, report: Report, settled: Settled) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._entropy = entropy
+        self._report = report
+        self._settled = settled
+        self._given_up = False
+        self._coalescer: Coalescer[Change, tuple[Attempt, Change], Verdict] = Coalescer(
+            self._apply, self._deliver, self._fail
+        )
+        self.waiting = 0
+        """Changes handed in and not answered."""
+
+    def add(self, attempt: Attempt, change: Change) -> None:
+        """Record this."""
+        self.waiting += 1
+        self._coalescer.add(change, (attempt, change))
+
+    async def flush(self) -> None:
+        """Returns when all is recorded."""
+        await self._coalescer.flush()
+
+    def give_up(self) -> None:
+        """The worker must end: try no more. Its lease runs out, and a rescuer settles the rest."""
+        self._given_up = True
+
+    async def _apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        failures = 0
+        while True:
+            try:
+                return await self._storage.apply(changes)
+            except Exception as error:
+                failures += 1
+                self._report("completer", error)
+                if self._given_up:
+                    raise
+                await self._clock.sleep(_PAUSE.delay(failures, self._entropy()))
+
+    def _deliver(self, owners: Sequence[tuple[Attempt, Change]], verdicts: Sequence[Verdict]) -> None:
+        self.waiting -= len(owners)
+        for (attempt, change), verdict in zip(owners, verdicts, strict=True):
+            self._settled(attempt, change, verdict.status is Status.APPLIED)
+
+    def _fail(self, owners: Sequence[tuple[Attempt, Change]], _: BaseException) -> None:
+        self.waiting -= len(owners)
+        for attempt, change in owners:
+            self._settled(attempt, change, False)  # noqa: FBT003 - the third word of Settled

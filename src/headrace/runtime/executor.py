@@ -1,0 +1,130 @@
+"""One attempt: decode, middleware, handler, timeout -> outcome. Deciding what follows is not its business."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial, reduce
+
+from headrace.model.codec import Call, encode_result
+from headrace.model.job import Job
+from headrace.model.outcome import Failure, Outcome, Raised, Returned, Snooze, Stopped, Throttled
+from headrace.runtime.attempt import Attempt, Stop, running
+from headrace.runtime.failure import AnsweredInProcess, outcome_of
+from headrace.runtime.process import Answered, Assignment, run_assignment
+from headrace.runtime.registry import Where
+from headrace.system.spawn import Processes, Threads
+
+CallNext = Callable[[Job], Awaitable[object]]
+Middleware = Callable[[Job, CallNext], Awaitable[object]]
+"""Wraps every attempt: ``async def middleware(job, call_next)`` returns what ``await call_next(job)`` returned."""
+
+_NOTHING = Returned()
+
+
+class Executor:
+    """Runs attempts; one for all lanes of a worker."""
+
+    def __init__(self, middleware: Sequence[Middleware], threads: Threads, processes: Callable[[], Processes]) -> None:
+        self._middleware = tuple(middleware)
+        self._threads = threads
+        self._processes = processes
+
+    async def run(self, attempt: Attempt) -> Outcome | Stop:
+        """The outcome; or INTERRUPT or LOST where there is none to record."""
+        running.set(attempt)
+        timer = self._set_timer(attempt)
+        attempt.task = task = asyncio.current_task()
+        if attempt.handler.where is Where.THREAD:
+            attempt.task = None
+        try:
+            if attempt.stop is not None:
+                raise asyncio.CancelledError  # noqa: TRY301 - told to stop before it began
+            if self._middleware:
+                value = await self._wrapped(attempt)
+            else:
+                value = await self._invoke(attempt)
+            return _answer(attempt, value)
+        except BaseException as error:
+            return _classify(attempt, error)
+        finally:
+            attempt.task = None
+            if timer is not None:
+                timer.cancel()
+            while task is not None and task.cancelling():
+                task.uncancel()
+
+    def _set_timer(self, attempt: Attempt) -> asyncio.TimerHandle | None:
+        timeout = attempt.timeout
+        if not timeout:
+            return None
+        return asyncio.get_running_loop().call_later(timeout, attempt.stop_for, Stop.TIMEOUT)
+
+    async def _wrapped(self, attempt: Attempt) -> object:
+        async def innermost(_: Job) -> object:
+            return await self._invoke(attempt)
+
+        def wrap(inner: CallNext, middleware: Middleware) -> CallNext:
+            return partial(_pass_on, middleware, inner)
+
+        return await reduce(wrap, reversed(self._middleware), innermost)(attempt.job)
+
+    async def _invoke(self, attempt: Attempt) -> object:
+        handler = attempt.handler
+        if handler.where is Where.PROCESS:
+            return await self._run_in_process(attempt)
+        call = handler.read(attempt.job)
+        if handler.where is Where.THREAD:
+            return await self._run_in_thread(attempt, call)
+        return await handler.function(*call.args, **call.kwargs)  # type: ignore[misc] # is_async says so
+
+    async def _run_in_thread(self, attempt: Attempt, call: Call) -> object:
+        function = partial(attempt.handler.function, *call.args, **call.kwargs)
+        # Only an interrupt stops waiting for a thread: everything else settles the attempt when the thread returns.
+        waiting = asyncio.ensure_future(self._threads.run(function))
+        while True:
+            try:
+                return await asyncio.shield(waiting)
+            except asyncio.CancelledError:
+                if waiting.done() or attempt.stop is Stop.INTERRUPT or attempt.stop is None:
+                    raise
+
+    async def _run_in_process(self, attempt: Attempt) -> object:
+        assignment = Assignment(attempt.handler.origin, attempt.job)
+        outcome = Answered.decode(await self._processes().run(run_assignment, assignment.encode()))
+        if not isinstance(outcome, Returned):
+            raise AnsweredInProcess(outcome)
+        return None if outcome == _NOTHING else outcome
+
+
+async def _pass_on(middleware: Middleware, inner: CallNext, job: Job) -> object:
+    return await middleware(job, inner)
+
+
+def _answer(attempt: Attempt, value: object) -> Outcome | Stop:
+    if attempt.stop is Stop.LOST:
+        return Stop.LOST
+    if attempt.stop is Stop.TIMEOUT and attempt.handler.where is Where.THREAD:
+        return _timed_out(attempt)
+    if value is None:
+        return _NOTHING
+    if isinstance(value, Returned):  # from a process, where it was encoded
+        return value
+    return Returned(*encode_result(value, attempt.handler.returns))
+
+
+def _timed_out(attempt: Attempt) -> Raised:
+    return Raised(Failure("Timeout", f"ran longer than timeout={attempt.timeout:g} s"))
+
+
+def _classify(attempt: Attempt, error: BaseException) -> Outcome | Stop:
+    """Our own flag decides what a cancellation was, never the exception's type alone."""
+    match attempt.stop:
+        case Stop.LOST:
+            return Stop.LOST
+        case Stop.INTERRUPT if isinstance(error, asyncio.CancelledError):
+            return Stop.INTERRUPT
+        case Stop.TIMEOUT if isinstance(error, asyncio.CancelledError) or attempt.handler.where is Where.THREAD:
+            return _timed_out(attempt)
+        case Stop.CANCEL if not isinstance(error, Snooze | Throttled):
+            return Stopped("cancelled on request")
+        case _:
+            return outcome_of(error, attempt.handler)

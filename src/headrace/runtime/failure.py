@@ -1,0 +1,91 @@
+"""What handlers raise, as outcomes and bounded text: whatever it is, storing it never fails."""
+
+import traceback
+
+from headrace.model.outcome import (
+    Cancelled,
+    Crashed,
+    Failure,
+    Outcome,
+    PermanentFailure,
+    Raised,
+    Refused,
+    Snooze,
+    Snoozed,
+    Stopped,
+    Throttled,
+)
+from headrace.runtime.registry import Handler
+from headrace.system.spawn import ProcessDied
+
+_MESSAGE_LIMIT = 8 * 1024
+_TRACEBACK_LIMIT = 64 * 1024
+_MARK = "… (cut)"
+_LONGEST_CHAIN = 20
+
+
+class AnsweredInProcess(Exception):
+    """A process executor's child answered with something else than a value."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("the handler failed in its process")
+        self.outcome = outcome
+
+
+def outcome_of(error: BaseException, handler: Handler) -> Outcome:
+    """What a handler meant by raising this."""
+    match error:
+        case AnsweredInProcess(outcome=outcome):
+            return outcome
+        case Snooze(delay=delay):
+            return Snoozed(delay)
+        case Throttled(retry_after=delay):
+            return Snoozed(delay, "throttled")
+        case PermanentFailure():
+            return Refused(describe(error))
+        case Cancelled(reason=reason):
+            return Stopped(reason)
+        case ProcessDied():
+            return Crashed(describe(error))
+        case _:
+            wanted = not handler.retry_on or isinstance(error, handler.retry_on)
+            return Raised(describe(error), final=not wanted or isinstance(error, handler.give_up_on))
+
+
+def describe(error: BaseException) -> Failure:
+    """The failure to store."""
+    return Failure(type(error).__name__, format_error_chain(error), _format_traceback(error))
+
+
+def format_error_chain(error: BaseException) -> str:
+    """``top: middle: root`` along ``__cause__`` and ``__context__``, bounded."""
+    messages: list[str] = []
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen and len(messages) < _LONGEST_CHAIN:
+        seen.add(id(link))
+        messages.append(_message(link))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return bounded(": ".join(messages), _MESSAGE_LIMIT)
+
+
+def bounded(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` bytes of UTF-8, cut with a mark; lone surrogates are replaced."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data.decode()
+    return data[: limit - len(_MARK.encode())].decode("utf-8", "ignore") + _MARK
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:
+        return f"<{type(error).__name__} whose text failed>"
+
+
+def _format_traceback(error: BaseException) -> str:
+    try:
+        return bounded("".join(traceback.format_exception(error)), _TRACEBACK_LIMIT)
+    except Exception:
+        return f"<the traceback of {type(error).__name__} could not be formatted>"

@@ -1,0 +1,164 @@
+"""Brings jobs in: claims what fits into free slots, whenever there may be some."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from headrace.model import lifecycle
+from headrace.model.change import Status
+from headrace.model.job import Job
+from headrace.runtime.attempt import Attempt
+from headrace.runtime.attempts import Attempts
+from headrace.runtime.lanes import Lanes
+from headrace.runtime.loop import wait_for
+from headrace.runtime.registry import Registry, Where
+from headrace.runtime.settings import Settings
+from headrace.storage.contract import Demand, Listener, Storage
+from headrace.system.clock import Clock
+
+_MOST_UNSETTLED = 5_000
+"""Where the storage is slower than the handlers, claim no more than this ahead of it."""
+
+
+class Producer:
+    """One for all queues of a worker. ``step`` is one claim; its answer is the longest to wait for the next."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        queues: Sequence[str],
+        storage: Storage,
+        registry: Registry,
+        attempts: Attempts,
+        lanes: Lanes,
+        settings: Settings,
+        clock: Clock,
+        unsettled: Callable[[], int],
+    ) -> None:
+        self._worker_id, self._queues = worker_id, tuple(queues)
+        self._storage, self._registry = storage, registry
+        self._attempts, self._lanes = attempts, lanes
+        self._settings, self._clock, self._unsettled = settings, clock, unsettled
+        self._dry: set[str] = set()
+        """Queues that gave less than was asked: not asked again before a notice or the poll."""
+        self._lonely: deque[tuple[Job, float]] = deque()
+        """Jobs with a crash behind them, and until when each may wait for solitude here."""
+        self._freed = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self.stopped = False
+        self.claimed_at = 0.0
+        """When the last claim was answered, by the monotonic clock: what liveness means."""
+
+    def free(self) -> None:
+        """A slot may be free."""
+        self._freed.set()
+
+    def stop(self) -> None:
+        """Claim no more."""
+        self.stopped = True
+        self._freed.set()
+
+    async def hear(self) -> None:
+        """Wakes ``step`` on notices; runs beside it."""
+        listener = self._storage.listen([f"queue:{queue}" for queue in self._queues])
+        try:
+            while not self.stopped:
+                await self._hear_once(listener)
+        finally:
+            listener.close()
+
+    async def _hear_once(self, listener: Listener) -> None:
+        if await listener.wait(self._settings.poll):
+            self._dry.clear()
+            self._freed.set()
+
+    async def step(self) -> float:
+        """Claim what fits. Zero: there may be more."""
+        if self.stopped:
+            return 0.0
+        if self._lonely:
+            return await self._run_lonely()
+        self._freed.clear()
+        demands = self._demands()
+        if not demands:
+            return await self._wait()
+        jobs = await self._storage.claim(self._worker_id, demands)
+        self.claimed_at = self._clock.monotonic()
+        await self._start(jobs)
+        self._note_dry(demands, jobs)
+        return 0.0
+
+    def _demands(self) -> Sequence[Demand]:
+        if self._unsettled() > _MOST_UNSETTLED:
+            return ()
+        free = ((queue, self._attempts.free(queue)) for queue in self._queues if queue not in self._dry)
+        return [Demand(queue, room) for queue, room in free if room > 0]
+
+    def _note_dry(self, demands: Sequence[Demand], jobs: Sequence[Job]) -> None:
+        if len(jobs) == sum(demand.limit for demand in demands):
+            return
+        got = dict.fromkeys((demand.queue for demand in demands), 0)
+        for job in jobs:
+            got[job.queue] += 1
+        self._dry.update(demand.queue for demand in demands if got[demand.queue] < demand.limit)
+
+    async def _wait(self) -> float:
+        poll = self._settings.poll
+        if self._dry and not self._freed.is_set():
+            due = await self._storage.next_due(self._dry)
+            poll = poll if due is None else max(0.001, min(poll, due))
+        if not await wait_for(self._freed, poll):
+            self._dry.clear()
+        return 0.0
+
+    async def _start(self, jobs: Sequence[Job]) -> None:
+        ready: list[Attempt] = []
+        unknown: list[Job] = []
+        for job in jobs:
+            handler = self._registry.get(job.task)
+            if handler is None:
+                unknown.append(job)
+            elif job.crashes and handler.where is not Where.PROCESS:
+                self._lonely.append((job, self._clock.monotonic() + self._settings.lease))
+            else:
+                attempt = Attempt(job, handler)
+                self._attempts.start(attempt)
+                ready.append(attempt)
+        if ready:
+            self._lanes.put(ready)
+        if unknown:
+            grace = self._settings.unknown_task_grace
+            await self._storage.apply([lifecycle.park(job, grace) for job in unknown])
+
+    async def _run_lonely(self) -> float:
+        """Nothing else may run in this process beside such a job; the others are let finish first."""
+        job, deadline = self._lonely[0]
+        patience = deadline - self._clock.monotonic()
+        if self._attempts.running == 0:
+            self._lonely.popleft()
+            await self._run_alone(job)
+        elif patience <= 0:
+            self._lonely.popleft()
+            await self._storage.apply([lifecycle.await_solitude(job, self._settings.lease)])
+        else:
+            self._freed.clear()
+            await wait_for(self._freed, min(patience, self._settings.poll))
+        return 0.0
+
+    async def _run_alone(self, job: Job) -> None:
+        verdicts = await self._storage.apply([lifecycle.stamp_alone(job)])
+        handler = self._registry.get(job.task)
+        if verdicts[0].status is not Status.APPLIED or handler is None:
+            return
+        attempt = Attempt(job, handler)
+        self._attempts.start(attempt)
+        self._lanes.put([attempt])
+        while self._attempts.running and not self.stopped:
+            self._freed.clear()
+            await wait_for(self._freed, self._settings.poll)
+
+    def leftover(self) -> Sequence[Job]:
+        """Jobs that were claimed and not started: to be handed back at the stop."""
+        jobs = [job for job, _ in self._lonely]
+        self._lonely.clear()
+        return jobs

@@ -1,0 +1,102 @@
+"""Task names and their handlers. Jobs are matched to code by this table alone: no stored name is ever imported."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import get_type_hints
+
+import msgspec
+
+from headrace.model.codec import Call, Signature, decode_bytes
+from headrace.model.errors import AlreadyRegistered, UnknownTask
+from headrace.model.job import NORMAL, Encoding, Job
+from headrace.model.retry import RetryPolicy
+
+
+class Where(StrEnum):
+    """Where a handler runs."""
+
+    LOOP = "loop"
+    THREAD = "thread"
+    PROCESS = "process"
+
+
+class Handler(msgspec.Struct, frozen=True, kw_only=True):
+    """One task: its code, and what it asks for."""
+
+    name: str
+    function: Callable[..., object]
+    signature: Signature
+    where: Where
+    is_async: bool
+    queue: str = "default"
+    priority: int = NORMAL
+    timeout: float = 0.0
+    """Seconds an attempt may take; 0 is without limit."""
+    retry: RetryPolicy | None = None
+    retry_on: tuple[type[BaseException], ...] = ()
+    """Where given, only these are tried again."""
+    give_up_on: tuple[type[BaseException], ...] = ()
+    """These are never tried again."""
+    retention: float | None = None
+    sensitive: bool = False
+    limits: tuple[str, ...] = ()
+    returns: object = object
+    """The annotation of what it returns."""
+
+    @property
+    def origin(self) -> str:
+        """Where its code stands, for messages and for process executors."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    def read(self, job: Job) -> Call:
+        """The job's arguments, as the function's annotations want them, or PayloadUnreadable."""
+        if job.encoding is Encoding.BYTES:
+            return Call((decode_bytes(job.payload),), {})
+        return self.signature.decode(job.payload)
+
+
+class Registry:
+    """All handlers of one app."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler] = {}
+
+    def add(self, handler: Handler) -> None:
+        """Register, or AlreadyRegistered."""
+        first = self._handlers.get(handler.name)
+        if first is not None:
+            raise AlreadyRegistered(handler.name, first.origin, handler.origin)
+        self._handlers[handler.name] = handler
+
+    def get(self, name: str) -> Handler | None:
+        """The handler of this task, if this program has one."""
+        return self._handlers.get(name)
+
+    def require(self, name: str) -> Handler:
+        """The handler of this task, or UnknownTask."""
+        handler = self._handlers.get(name)
+        if handler is None:
+            raise UnknownTask(name, list(self._handlers))
+        return handler
+
+    def all(self) -> Sequence[Handler]:
+        """Every handler, in order of registration."""
+        return list(self._handlers.values())
+
+    def queues(self) -> Sequence[str]:
+        """Every queue that a task names, in order, once."""
+        return list(dict.fromkeys(handler.queue for handler in self._handlers.values()))
+
+
+def returns_of(function: Callable[..., object]) -> object:
+    """The annotation of what a function returns; ``object`` where it says nothing that can be resolved."""
+    try:
+        return get_type_hints(function, include_extras=True).get("return", object)
+    except Exception:
+        return object
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether calling it gives something to await."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
