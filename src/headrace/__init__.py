@@ -1,0 +1,40 @@
+"""Background jobs that are not lost: from a line in a script to many machines, with one API."""
+
+from headrace.interface.app import Headrace
+from headrace.interface.claims import Claim
+from headrace.interface.jobs import CancelOutcome, Page
+from headrace.interface.task import Call, Task
+from headrace.model.errors import HeadraceError
+from headrace.model.job import HIGH, LOW, NORMAL, Job
+from headrace.model.outcome import Cancelled, PermanentFailure, Snooze, Throttled
+from headrace.model.retry import RetryPolicy
+from headrace.model.state import State
+from headrace.runtime.attempt import Current, current
+from headrace.runtime.events import Event
+from headrace.storage.contract import Receipt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "HIGH",
+    "LOW",
+    "NORMAL",
+    "Call",
+    "CancelOutcome",
+    "Cancelled",
+    "Claim",
+    "Current",
+    "Event",
+    "Headrace",
+    "HeadraceError",
+    "Job",
+    "Page",
+    "PermanentFailure",
+    "Receipt",
+    "RetryPolicy",
+    "Snooze",
+    "State",
+    "Task",
+    "Throttled",
+    "current",
+]

@@ -109,14 +109,6 @@ class UnknownTask(HeadraceError, LookupError):
         self.name = name
 
 
-class UnknownLimit(HeadraceError, LookupError):
-    """A task names a limit that nothing declares."""
-
-    def __init__(self, task: str, limit: str) -> None:
-        super().__init__(f"task {task!r} names limit {limit!r}, which nothing declares; add app.limit({limit!r}, ...)")
-        self.task, self.limit = task, limit
-
-
 class UseAsync(HeadraceError, RuntimeError):
     """A sync call on a thread whose event loop is running."""
 

@@ -3,6 +3,7 @@
 Pure: no clock, no randomness, no I/O. Times come from the job's own fields, ``random`` from the caller.
 """
 
+from collections.abc import Callable
 from typing import assert_never
 
 from headrace.model.change import Change, Ended, Guard, Held, In, Patch
@@ -15,6 +16,9 @@ CRASH_BUDGET = 3
 """Crashes after which a job that crashed while alone is dead."""
 UNKNOWN_TASK_GRACE = 3600.0
 """Seconds that a job of an unknown task is parked, so that deploys can roll."""
+
+Command = Callable[[Job], Change | None]
+"""An operator's wish about one job; None where the job's state doesn't allow it."""
 
 _CRASH_BACKOFF = RetryPolicy(base=1.0)
 _SHORTEST_PARKING = 1.0

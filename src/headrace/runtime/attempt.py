@@ -23,7 +23,7 @@ class Stop(StrEnum):
 class Attempt:
     """Mutable, and of one loop; ``stop`` is read by handler threads."""
 
-    __slots__ = ("handler", "job", "started", "stop", "task")
+    __slots__ = ("handler", "job", "started", "stop", "task", "waiting")
 
     def __init__(self, job: Job, handler: Handler) -> None:
         self.job = job
@@ -33,6 +33,8 @@ class Attempt:
         self.stop: Stop | None = None
         self.task: asyncio.Task[object] | None = None
         """Set while cancelling it stops the handler."""
+        self.waiting: asyncio.Task[object] | None = None
+        """Set while it waits for a thread: cancelling it stops the waiting only."""
 
     @property
     def timeout(self) -> float:
@@ -46,6 +48,12 @@ class Attempt:
             self.stop = stop
         if self.task is not None:
             self.task.cancel()
+
+    def interrupt(self) -> None:
+        """The worker stops: give way now. A thread can't; its attempt is left to itself and fenced."""
+        self.stop_for(Stop.INTERRUPT)
+        if self.waiting is not None:
+            self.waiting.cancel()
 
 
 class Current:

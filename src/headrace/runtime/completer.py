@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from headrace.model.change import Change, Status, Verdict
+from headrace.model.job import Job
 from headrace.model.retry import RetryPolicy
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.coalescer import Coalescer
@@ -11,8 +14,18 @@ from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
 
-Settled = Callable[[Attempt, Change, bool], None]
-"""Told of each attempt, its change, and whether that was applied: False where the fence refused it."""
+
+class Settlement(msgspec.Struct, frozen=True):
+    """One change, and whose it is."""
+
+    job: Job
+    change: Change
+    attempt: Attempt | None = None
+    """None where the job was claimed and never started."""
+
+
+Settled = Callable[[Settlement, bool], None]
+"""Told of each settlement, and whether it was applied: False where the fence refused it."""
 
 _PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
 
@@ -27,16 +40,14 @@ class Completer:
         self._report = report
         self._settled = settled
         self._given_up = False
-        self._coalescer: Coalescer[Change, tuple[Attempt, Change], Verdict] = Coalescer(
-            self._apply, self._deliver, self._fail
-        )
+        self._coalescer: Coalescer[Change, Settlement, Verdict] = Coalescer(self._apply, self._deliver, self._fail)
         self.waiting = 0
         """Changes handed in and not answered."""
 
-    def add(self, attempt: Attempt, change: Change) -> None:
+    def add(self, settlement: Settlement) -> None:
         """Record this."""
         self.waiting += 1
-        self._coalescer.add(change, (attempt, change))
+        self._coalescer.add(settlement.change, settlement)
 
     async def flush(self) -> None:
         """Returns when all is recorded."""
@@ -58,12 +69,12 @@ class Completer:
                     raise
                 await self._clock.sleep(_PAUSE.delay(failures, self._entropy()))
 
-    def _deliver(self, owners: Sequence[tuple[Attempt, Change]], verdicts: Sequence[Verdict]) -> None:
-        self.waiting -= len(owners)
-        for (attempt, change), verdict in zip(owners, verdicts, strict=True):
-            self._settled(attempt, change, verdict.status is Status.APPLIED)
+    def _deliver(self, settlements: Sequence[Settlement], verdicts: Sequence[Verdict]) -> None:
+        self.waiting -= len(settlements)
+        for settlement, verdict in zip(settlements, verdicts, strict=True):
+            self._settled(settlement, verdict.status is Status.APPLIED)
 
-    def _fail(self, owners: Sequence[tuple[Attempt, Change]], _: BaseException) -> None:
-        self.waiting -= len(owners)
-        for attempt, change in owners:
-            self._settled(attempt, change, False)  # noqa: FBT003 - the third word of Settled
+    def _fail(self, settlements: Sequence[Settlement], _: BaseException) -> None:
+        self.waiting -= len(settlements)
+        for settlement in settlements:
+            self._settled(settlement, False)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from functools import partial, reduce
 
 from headrace.model.codec import Call, encode_result
@@ -37,7 +38,7 @@ class Executor:
             attempt.task = None
         try:
             if attempt.stop is not None:
-                raise asyncio.CancelledError  # noqa: TRY301 - told to stop before it began
+                raise asyncio.CancelledError
             if self._middleware:
                 value = await self._wrapped(attempt)
             else:
@@ -77,15 +78,12 @@ class Executor:
         return await handler.function(*call.args, **call.kwargs)  # type: ignore[misc] # is_async says so
 
     async def _run_in_thread(self, attempt: Attempt, call: Call) -> object:
-        function = partial(attempt.handler.function, *call.args, **call.kwargs)
-        # Only an interrupt stops waiting for a thread: everything else settles the attempt when the thread returns.
-        waiting = asyncio.ensure_future(self._threads.run(function))
-        while True:
-            try:
-                return await asyncio.shield(waiting)
-            except asyncio.CancelledError:
-                if waiting.done() or attempt.stop is Stop.INTERRUPT or attempt.stop is None:
-                    raise
+        function = partial(copy_context().run, attempt.handler.function, *call.args, **call.kwargs)
+        attempt.waiting = asyncio.current_task()
+        try:
+            return await self._threads.run(function)
+        finally:
+            attempt.waiting = None
 
     async def _run_in_process(self, attempt: Attempt) -> object:
         assignment = Assignment(attempt.handler.origin, attempt.job)

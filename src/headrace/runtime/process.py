@@ -46,7 +46,9 @@ class Answered(msgspec.Struct, frozen=True):
         return msgspec.json.decode(answered.outcome, type=_KINDS[answered.kind])
 
 
-_KINDS: dict[str, type[Outcome]] = {kind.__name__: kind for kind in (Returned, Raised, Refused, Snoozed, Stopped, Crashed)}
+_KINDS: dict[str, type[Outcome]] = {
+    kind.__name__: kind for kind in (Returned, Raised, Refused, Snoozed, Stopped, Crashed)
+}
 
 
 def run_assignment(data: bytes) -> bytes:

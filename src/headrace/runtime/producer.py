@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.job import Job
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.attempts import Attempts
+from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import wait_for
 from headrace.runtime.registry import Registry, Where
@@ -33,18 +34,19 @@ class Producer:
         lanes: Lanes,
         settings: Settings,
         clock: Clock,
-        unsettled: Callable[[], int],
+        completer: Completer,
     ) -> None:
         self._worker_id, self._queues = worker_id, tuple(queues)
         self._storage, self._registry = storage, registry
         self._attempts, self._lanes = attempts, lanes
-        self._settings, self._clock, self._unsettled = settings, clock, unsettled
+        self._settings, self._clock, self._completer = settings, clock, completer
         self._dry: set[str] = set()
         """Queues that gave less than was asked: not asked again before a notice or the poll."""
         self._lonely: deque[tuple[Job, float]] = deque()
         """Jobs with a crash behind them, and until when each may wait for solitude here."""
         self._freed = asyncio.Event()
-        self._listening: asyncio.Task[None] | None = None
+        self._notices = 0
+        self._listener: Listener | None = None
         self.stopped = False
         self.claimed_at = 0.0
         """When the last claim was answered, by the monotonic clock: what liveness means."""
@@ -57,20 +59,17 @@ class Producer:
         """Claim no more."""
         self.stopped = True
         self._freed.set()
+        if self._listener is not None:
+            self._listener.close()
 
     async def hear(self) -> None:
         """Wakes ``step`` on notices; runs beside it."""
-        listener = self._storage.listen([f"queue:{queue}" for queue in self._queues])
-        try:
-            while not self.stopped:
-                await self._hear_once(listener)
-        finally:
-            listener.close()
-
-    async def _hear_once(self, listener: Listener) -> None:
-        if await listener.wait(self._settings.poll):
-            self._dry.clear()
-            self._freed.set()
+        self._listener = self._storage.listen([f"queue:{queue}" for queue in self._queues])
+        while not self.stopped:
+            if await self._listener.wait(self._settings.poll):
+                self._notices += 1
+                self._dry.clear()
+                self._freed.set()
 
     async def step(self) -> float:
         """Claim what fits. Zero: there may be more."""
@@ -82,14 +81,16 @@ class Producer:
         demands = self._demands()
         if not demands:
             return await self._wait()
+        notices = self._notices
         jobs = await self._storage.claim(self._worker_id, demands)
         self.claimed_at = self._clock.monotonic()
-        await self._start(jobs)
-        self._note_dry(demands, jobs)
+        if notices == self._notices:  # else something came after the look
+            self._note_dry(demands, jobs)
+        self._start(jobs)
         return 0.0
 
     def _demands(self) -> Sequence[Demand]:
-        if self._unsettled() > _MOST_UNSETTLED:
+        if self._completer.waiting > _MOST_UNSETTLED:
             return ()
         free = ((queue, self._attempts.free(queue)) for queue in self._queues if queue not in self._dry)
         return [Demand(queue, room) for queue, room in free if room > 0]
@@ -111,13 +112,12 @@ class Producer:
             self._dry.clear()
         return 0.0
 
-    async def _start(self, jobs: Sequence[Job]) -> None:
+    def _start(self, jobs: Sequence[Job]) -> None:
         ready: list[Attempt] = []
-        unknown: list[Job] = []
         for job in jobs:
             handler = self._registry.get(job.task)
             if handler is None:
-                unknown.append(job)
+                self._completer.add(Settlement(job, lifecycle.park(job, self._settings.unknown_task_grace)))
             elif job.crashes and handler.where is not Where.PROCESS:
                 self._lonely.append((job, self._clock.monotonic() + self._settings.lease))
             else:
@@ -126,20 +126,16 @@ class Producer:
                 ready.append(attempt)
         if ready:
             self._lanes.put(ready)
-        if unknown:
-            grace = self._settings.unknown_task_grace
-            await self._storage.apply([lifecycle.park(job, grace) for job in unknown])
 
     async def _run_lonely(self) -> float:
         """Nothing else may run in this process beside such a job; the others are let finish first."""
         job, deadline = self._lonely[0]
         patience = deadline - self._clock.monotonic()
         if self._attempts.running == 0:
-            self._lonely.popleft()
             await self._run_alone(job)
         elif patience <= 0:
             self._lonely.popleft()
-            await self._storage.apply([lifecycle.await_solitude(job, self._settings.lease)])
+            self._completer.add(Settlement(job, lifecycle.await_solitude(job, self._settings.lease)))
         else:
             self._freed.clear()
             await wait_for(self._freed, min(patience, self._settings.poll))
@@ -147,6 +143,7 @@ class Producer:
 
     async def _run_alone(self, job: Job) -> None:
         verdicts = await self._storage.apply([lifecycle.stamp_alone(job)])
+        self._lonely.popleft()
         handler = self._registry.get(job.task)
         if verdicts[0].status is not Status.APPLIED or handler is None:
             return

@@ -1,7 +1,7 @@
 """Task names and their handlers. Jobs are matched to code by this table alone: no stored name is ever imported."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import get_type_hints
 
@@ -40,7 +40,6 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     """These are never tried again."""
     retention: float | None = None
     sensitive: bool = False
-    limits: tuple[str, ...] = ()
     returns: object = object
     """The annotation of what it returns."""
 
@@ -89,6 +88,16 @@ class Registry:
         return list(dict.fromkeys(handler.queue for handler in self._handlers.values()))
 
 
+def policy_for(
+    job: Job, handler: Handler | None, by_queue: Mapping[str, RetryPolicy], default: RetryPolicy
+) -> RetryPolicy:
+    """The job's own policy, else its task's, else its queue's, else the default; the job's own number of attempts."""
+    of_task = handler.retry if handler is not None else None
+    policy = job.options.retry or of_task or by_queue.get(job.queue) or default
+    most = job.options.max_attempts
+    return policy if most is None else msgspec.structs.replace(policy, max_attempts=most)
+
+
 def returns_of(function: Callable[..., object]) -> object:
     """The annotation of what a function returns; ``object`` where it says nothing that can be resolved."""
     try:
@@ -99,4 +108,4 @@ def returns_of(function: Callable[..., object]) -> object:
 
 def is_async(function: Callable[..., object]) -> bool:
     """Whether calling it gives something to await."""
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function)

@@ -6,7 +6,7 @@ callers pass durations, or the user's own absolute instant.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, Protocol, Self
+from typing import Generic, Literal, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from headrace.model.change import Change, Verdict
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import State
+
+R = TypeVar("R")
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -28,14 +30,14 @@ class Capabilities(msgspec.Struct, frozen=True):
     """One sentence for users: what an acknowledged job survives, and what it does not."""
 
 
-class Receipt(msgspec.Struct, frozen=True):
-    """The answer to one new job."""
+class Receipt(msgspec.Struct, Generic[R], frozen=True):
+    """The answer to one new job. ``R`` is what its task returns, where that is known."""
 
     id: str
     """The job's id; with ``duplicate`` the id of the job that holds the key."""
     duplicate: bool = False
     payload_differs: bool = False
-    """With ``duplicate``: whether the holder was enqueued with other arguments."""
+    """With ``duplicate``: whether the holder was enqueued with another task or payload. False where it is gone."""
 
 
 class Demand(msgspec.Struct, frozen=True):
@@ -95,7 +97,7 @@ class Listener(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop listening. Idempotent."""
+        """Stop listening; a wait under way returns False at once. Idempotent."""
         ...
 
 
@@ -128,7 +130,7 @@ class Storage(Protocol):
         """The storage's clock: milliseconds since 1970 UTC. Never earlier than it said before."""
         ...
 
-    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt]:
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
         """All in one atomic step, or nothing: a put whose ``expect`` is lost inserts nothing and raises PutLost.
 
         A job whose id is there already gives the same receipt again and changes nothing (looked at before the key). A
@@ -169,14 +171,15 @@ class Storage(Protocol):
         """One commit. Each guard is checked in that same step, each change against what the ones before it left; one
         that fails touches only its own item (STALE, or MISSING, or HELD with the holder). A change's follow-up jobs
         and puts exist if and only if it was applied; a put that loses makes its change STALE. ``release_key`` frees
-        the key if this job holds it, unless it is held ``Until.WINDOW``; ``take_key`` takes it back, or HELD. The
-        effect of a patch is ``model.change.patched``. Wakes listeners of ``queue:<name>`` where a job became pending,
-        of ``job:<id>`` where it became final, of ``worker:<id>`` where a running job's cancel was requested.
+        the key if this job holds it, unless it is held ``Until.WINDOW``; ``take_key`` takes it back, or HELD where
+        another job holds it; a window is never opened anew. The effect of a patch is ``model.change.patched``. Wakes
+        listeners of ``queue:<name>`` where a job became pending, of ``job:<id>`` where it became final, of
+        ``worker:<id>`` where a running job's cancel was requested.
         """
         ...
 
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
-        """Compare-and-set, each item alone atomic: True where it was done."""
+        """Compare-and-set, each item alone atomic: True where it was done. A ttl runs on the clock of leases."""
         ...
 
     async def records(self, kind: str) -> Sequence[Record]:
@@ -196,13 +199,13 @@ class Storage(Protocol):
         ...
 
     async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
-        """Removes jobs that are not running, and frees their keys: APPLIED, STALE (it runs) or MISSING."""
+        """Removes jobs that are not running, and frees their keys, windows too: APPLIED, STALE (it runs) or MISSING."""
         ...
 
     async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
         """Removes at most ``limit`` final jobs that are older than their age or beyond the count per queue, oldest
         first, and how many it removed. Never a waiting or running job. Frees no key but those of removed jobs, and
-        forgets lapsed keys and records."""
+        no window before its end; forgets lapsed keys and records."""
         ...
 
     async def next_due(self, queues: Collection[str]) -> float | None:

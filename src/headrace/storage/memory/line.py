@@ -19,7 +19,7 @@ class Line(Generic[Entry]):
     """
 
     def __init__(self, lives: Callable[[Entry], bool]) -> None:
-        self._lives = lives
+        self._lives: Callable[[Entry], bool] = lives
         self._run: deque[Entry] = deque()
         self._heap: list[Entry] = []
 
@@ -52,13 +52,8 @@ class Line(Generic[Entry]):
     def first(self) -> Entry | None:
         """The first living entry, left where it is."""
         found = self.take(1)
-        if not found:
-            return None
-        if not self._run or found[0] <= self._run[0]:
-            self._run.appendleft(found[0])
-        else:
-            heappush(self._heap, found[0])
-        return found[0]
+        self._run.extendleft(found)
+        return found[0] if found else None
 
     def forget(self, living: int) -> None:
         """An entry has died; about ``living`` live. Keeps the dead from outnumbering them."""

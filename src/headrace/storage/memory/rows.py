@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from headrace.model.change import order
 from headrace.model.job import Job
@@ -11,8 +11,7 @@ from headrace.storage.memory.line import Line
 
 _PENDING = State.PENDING
 _RUNNING = State.RUNNING
-_SCHEDULED = State.SCHEDULED
-_RETRYING = State.RETRYING
+_LATER = frozenset({State.SCHEDULED, State.RETRYING})
 """Looking a member up on its enum costs more than the comparison that it is for."""
 
 
@@ -21,10 +20,9 @@ class Lane:
 
     def __init__(self, rows: "Rows") -> None:
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
-        self.running: set[str] = set()
         self.pending: Line[tuple[int, int, str]] = Line(rows.is_pending)
         self.later: Line[tuple[int, str]] = Line(rows.is_later)
-        self.finals = {state: Line[tuple[int, str]](rows.became_final(state)) for state in FINAL}
+        self.finals: dict[State, Line[tuple[int, str]]] = {state: Line(rows.ended_as(state)) for state in FINAL}
 
 
 class Rows:
@@ -34,35 +32,125 @@ class Rows:
         self.jobs: dict[str, Job] = {}
         self.lanes: dict[str, Lane] = {}
         self.held_by: defaultdict[str, set[str]] = defaultdict(set)
-        self.ageing = {state: Line[tuple[int, str]](self.became_final(state)) for state in FINAL}
+        self.ageing: dict[State, Line[tuple[int, str]]] = {state: Line(self.ended_as(state)) for state in FINAL}
         """Final jobs by the moment they became so, but for those that have a retention of their own."""
-        self.expiring = {state: Line[tuple[int, str]](self._expires) for state in FINAL}
+        self.expiring: dict[State, Line[tuple[int, str]]] = {state: Line(self._expires) for state in FINAL}
         """Final jobs by the moment their own retention ends."""
         self._finals: Counter[State] = Counter()
         self._ids: list[str] = []
-        self._sorted = True
+        self._last_id = ""
+        self._in_order = True
 
-    # --- which entries live ------------------------------------------------------------------------------------------
+    def add(self, job: Job) -> None:
+        """A new row."""
+        job_id = job.id
+        if job_id < self._last_id:
+            self._in_order = False
+        self._last_id = job_id
+        self._ids.append(job_id)
+        self.jobs[job_id] = job
+        lane = self.lanes.get(job.queue)
+        if lane is None:
+            lane = self.lanes[job.queue] = Lane(self)
+        self._line_up(job, lane)
+
+    def replace(self, before: Job, after: Job) -> None:
+        """A row has changed."""
+        self.jobs[after.id] = after
+        if (
+            after.state is not before.state
+            or after.due_at != before.due_at
+            or after.finished_at != before.finished_at
+            or after.worker != before.worker
+        ):
+            lane = self.lanes[after.queue]
+            self._step_out(before, lane)
+            self._line_up(after, lane)
+
+    def start(self, running: Job, lane: Lane) -> None:
+        """A row whose entry was taken from its pending line has been claimed. The short way of ``replace``."""
+        self.jobs[running.id] = running
+        lane.counts[_PENDING] -= 1
+        self._line_up(running, lane)
+
+    def remove(self, job: Job) -> None:
+        """A row is gone."""
+        del self.jobs[job.id]
+        self._step_out(job, self.lanes[job.queue])
+
+    def newest_first(self, after: str | None) -> Iterator[Job]:
+        """Jobs in falling order of their ids, from below ``after``."""
+        if not self._in_order or len(self._ids) > 2 * len(self.jobs) + 64:
+            self._ids, self._in_order = sorted(self.jobs), True
+        ids = self._ids
+        last = None
+        for index in range((len(ids) if after is None else bisect_left(ids, after)) - 1, -1, -1):
+            job = self.jobs.get(ids[index])
+            # A removed job's id stays in the list, and so stands there twice when it is inserted again.
+            if job is not None and job.id != last:
+                last = job.id
+                yield job
+
+    def _line_up(self, job: Job, lane: Lane) -> None:
+        state = job.state
+        lane.counts[state] += 1
+        if state is _PENDING:
+            lane.pending.push(order(job))
+        elif state is _RUNNING:
+            self.held_by[job.worker or ""].add(job.id)
+        elif state in _LATER:
+            lane.later.push((job.due_at, job.id))
+        else:
+            # The wall clock of a final row rises, so both lines are appended to at their ends.
+            entry = (job.finished_at or 0, job.id)
+            self._finals[state] += 1
+            lane.finals[state].push(entry)
+            if job.options.retention is None:
+                self.ageing[state].push(entry)
+            else:
+                self.expiring[state].push((_expires_at(job), job.id))
+
+    def _step_out(self, job: Job, lane: Lane) -> None:
+        state = job.state
+        lane.counts[state] -= 1
+        if state is _RUNNING:
+            held = self.held_by[job.worker or ""]
+            held.discard(job.id)
+            if not held:
+                del self.held_by[job.worker or ""]
+        elif state is _PENDING:
+            lane.pending.forget(lane.counts[state])
+        elif state in _LATER:
+            lane.later.forget(sum(lane.counts[later] for later in _LATER))
+        else:
+            self._finals[state] -= 1
+            lane.finals[state].forget(lane.counts[state])
+            self.ageing[state].forget(self._finals[state])
+            self.expiring[state].forget(self._finals[state])
 
     def is_pending(self, entry: tuple[int, int, str]) -> bool:
-        """Whether the entry of a pending line is that of a job as it is now."""
+        """Whether an entry of a pending line is that of a job as it is now."""
         job = self.jobs.get(entry[2])
-        return job is not None and job.state is _PENDING and order(job) == entry
+        return job is not None and job.state is _PENDING and job.due_at == entry[1]
 
     def is_later(self, entry: tuple[int, str]) -> bool:
         """Whether the entry's job waits for that due time."""
         job = self.jobs.get(entry[1])
-        return job is not None and job.due_at == entry[0] and job.state in (_SCHEDULED, _RETRYING)
+        return job is not None and job.due_at == entry[0] and job.state in _LATER
 
-    def became_final(self, state: State):  # type: ignore[no-untyped-def]
-        """A test whether the entry's job entered this final state at that moment."""
+    def ended_as(self, state: State) -> Callable[[tuple[int, str]], bool]:
+        """A test whether the entry's job became final in this state at that moment."""
 
         def lives(entry: tuple[int, str]) -> bool:
             job = self.jobs.get(entry[1])
-            return job is not None and job.finished_at == entry[0] and job.state is state
+            return job is not None and job.state is state and job.finished_at == entry[0]
 
         return lives
 
     def _expires(self, entry: tuple[int, str]) -> bool:
         job = self.jobs.get(entry[1])
-        return job is not None and job.state in FINAL and _expires_at(job) == entry[0]
+        return job is not None and job.finished_at is not None and _expires_at(job) == entry[0]
+
+
+def _expires_at(job: Job) -> int:
+    return (job.finished_at or 0) + round((job.options.retention or 0) * 1000)

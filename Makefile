@@ -1,0 +1,49 @@
+# Every target makes what it needs: a fresh machine has only to have make.
+#
+#   make demo                     the guided tour; STORAGE=url runs it on that storage
+#   make test                     the tests; PYTEST_ARGS=... is passed on, JOBS=2 runs them in two processes
+#   make check                    format, lint, types, layers, sizes, generated docs
+#   make bench                    the benchmarks; BENCH_ARGS=... is passed on
+#   make format                   rewrites what the formatter and the linter can fix, and the generated docs
+#   make clean                    removes .venv and caches
+
+BIN := .venv/bin
+READY := .venv/.installed
+
+STORAGE ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+JOBS ?=
+
+.PHONY: demo test check bench format setup clean
+.DEFAULT_GOAL := test
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt scripts/setup.sh
+	@PYTHON='$(PYTHON)' sh scripts/setup.sh
+
+demo: $(READY)
+	@$(BIN)/headrace demo $(if $(STORAGE),--storage '$(STORAGE)')
+
+test: $(READY)
+	$(BIN)/python -m pytest -q $(if $(JOBS),-n $(JOBS)) $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/check_sizes.py
+	$(BIN)/python scripts/generate_docs.py --check
+
+bench: $(READY)
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python scripts/generate_docs.py
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Makes .venv with headrace and its development tools, at the versions of constraints.txt.
+# PYTHON names the interpreter to use; without it, the newest of python3.13 to python3.11, or python3, is taken.
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+new_enough() {
+    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
+        if new_enough "$candidate"; then
+            command -v "$candidate"
+            return
+        fi
+    done
+}
+
+can_make_venv() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+install_packages() {
+    command -v apt-get >/dev/null || return 1
+    [ "$(id -u)" = 0 ] || return 1
+    echo "setup: installing $*"
+    apt-get update -q || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+}
+
+if ! [ -x .venv/bin/python ] || ! new_enough .venv/bin/python; then
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        install_packages python3 python3-venv || true
+        python=$(find_python)
+    fi
+    [ -n "$python" ] || fail "Python 3.11 or newer is needed; install it, or name it: make PYTHON=/path/to/python"
+    if ! can_make_venv "$python"; then
+        version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        install_packages "python$version-venv" || install_packages python3-venv || true
+        can_make_venv "$python" || fail "$python can't make a venv; run: sudo apt-get install python$version-venv"
+    fi
+    "$python" -m venv --clear .venv
+fi
+
+.venv/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+touch .venv/.installed

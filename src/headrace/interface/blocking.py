@@ -1,0 +1,114 @@
+"""The sync twins. Each forwards to the async method of the same name with ``a`` before it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, Unpack, overload
+
+from headrace.interface.claims import Claim, Claims
+from headrace.interface.core import DEFAULT_QUEUE, JobReference
+from headrace.interface.jobs import CancelOutcome, Jobs, Page, Retried
+from headrace.interface.task import Call
+from headrace.interface.template import Using
+from headrace.interface.waiting import Waiting
+from headrace.model.duration import Duration
+from headrace.model.job import Job
+from headrace.model.state import State
+from headrace.storage.contract import Receipt
+
+R = TypeVar("R")
+
+
+class Blocking(Jobs, Waiting, Claims):
+    """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
+
+    def enqueue(
+        self,
+        task: str,
+        arguments: Mapping[str, object] | bytes = {},
+        **using: Unpack[Using],
+    ) -> Receipt[object]:
+        """See ``aenqueue``."""
+        return self.block("aenqueue", lambda: self.aenqueue(task, arguments, **using))
+
+    def enqueue_many(self, calls: Sequence[Call[Any]]) -> Sequence[Receipt[Any]]:
+        """See ``aenqueue_many``."""
+        return self.block("aenqueue_many", self.aenqueue_many, calls)
+
+    def job(self, job: JobReference) -> Job | None:
+        """See ``ajob``."""
+        return self.block("ajob", self.ajob, job)
+
+    def jobs(
+        self,
+        *,
+        state: str | State | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """See ``ajobs``."""
+        return self.block("ajobs", lambda: self.ajobs(state=state, queue=queue, task=task, limit=limit, after=after))
+
+    def dead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page:
+        """See ``adead_letters``."""
+        return self.block("adead_letters", lambda: self.adead_letters(queue, limit=limit, after=after))
+
+    def cancel(self, job: JobReference) -> CancelOutcome:
+        """See ``acancel``."""
+        return self.block("acancel", self.acancel, job)
+
+    def retry(self, job: JobReference) -> None:
+        """See ``aretry``."""
+        return self.block("aretry", self.aretry, job)
+
+    def run_now(self, job: JobReference) -> None:
+        """See ``arun_now``."""
+        return self.block("arun_now", self.arun_now, job)
+
+    def retry_dead(self, queue: str | None = None, *, task: str | None = None) -> Retried:
+        """See ``aretry_dead``."""
+        return self.block("aretry_dead", lambda: self.aretry_dead(queue, task=task))
+
+    def clear_dead_letters(self, queue: str | None = None, *, task: str | None = None) -> int:
+        """See ``aclear_dead_letters``."""
+        return self.block("aclear_dead_letters", lambda: self.aclear_dead_letters(queue, task=task))
+
+    def counts(self) -> Mapping[str, Mapping[State, int]]:
+        """See ``acounts``."""
+        return self.block("acounts", self.acounts)
+
+    def pending_count(self, queue: str | None = None) -> int:
+        """See ``apending_count``."""
+        return self.block("apending_count", self.apending_count, queue)
+
+    def inflight_count(self, queue: str | None = None) -> int:
+        """See ``ainflight_count``."""
+        return self.block("ainflight_count", self.ainflight_count, queue)
+
+    def join(self, job: JobReference, timeout: Duration | None = None) -> Job:
+        """See ``ajoin``."""
+        return self.block("ajoin", self.ajoin, job, timeout)
+
+    @overload
+    def result(self, job: Receipt[R], timeout: Duration | None = None) -> R: ...
+    @overload
+    def result(self, job: JobReference, timeout: Duration | None = None) -> object: ...
+    def result(self, job: JobReference, timeout: Duration | None = None) -> Any:
+        """See ``aresult``."""
+        return self.block("aresult", lambda: self.aresult(job, timeout))
+
+    def claim(self, queue: str = DEFAULT_QUEUE, *, limit: int = 1, lease: Duration | None = None) -> Sequence[Claim]:
+        """See ``aclaim``."""
+        return self.block("aclaim", lambda: self.aclaim(queue, limit=limit, lease=lease))
+
+    def ack(self, claim: Claim, result: object = None) -> None:
+        """See ``aack``."""
+        return self.block("aack", self.aack, claim, result)
+
+    def nack(self, claim: Claim, error: BaseException | str) -> None:
+        """See ``anack``."""
+        return self.block("anack", self.anack, claim, error)
+
+    def renew(self, claim: Claim, lease: Duration | None = None) -> None:
+        """See ``arenew``."""
+        return self.block("arenew", self.arenew, claim, lease)

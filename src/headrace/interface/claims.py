@@ -1,0 +1,130 @@
+"""Claiming jobs by hand, without a worker: claim, then acknowledge, give back with an error, or renew."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headrace.interface.config import check_count
+from headrace.interface.core import DEFAULT_QUEUE, Core
+from headrace.model import lifecycle
+from headrace.model.change import Change, Status
+from headrace.model.codec import decode_bytes, encode_result
+from headrace.model.duration import Duration, seconds
+from headrace.model.errors import LeaseLost
+from headrace.model.job import Encoding, Job
+from headrace.model.names import check_name
+from headrace.model.outcome import Failure, Raised, Returned
+from headrace.runtime.failure import describe
+from headrace.runtime.registry import policy_for
+from headrace.runtime.rescuer import Rescuer
+from headrace.storage.contract import Demand, Holding, Storage
+
+_MOST = 10_000
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """One job in hand, under the lease of the ``aclaim`` that took it."""
+
+    job: Job
+    arguments: object
+    """The JSON object that was enqueued, or bytes."""
+    lease: float
+    """Seconds."""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    @property
+    def task(self) -> str:
+        """The job's task name."""
+        return self.job.task
+
+    @property
+    def queue(self) -> str:
+        """The job's queue."""
+        return self.job.queue
+
+    @property
+    def attempt(self) -> int:
+        """Which run this is, from 1."""
+        return self.job.attempt
+
+    @property
+    def fence(self) -> int:
+        """Rises with every claim of this job."""
+        return self.job.generation
+
+
+class Claims(Core):
+    """Operations on claims."""
+
+    async def aclaim(
+        self, queue: str = DEFAULT_QUEUE, *, limit: int = 1, lease: Duration | None = None
+    ) -> Sequence[Claim]:
+        """At most ``limit`` due jobs, for ``lease`` (default: the queue's, else the app's). Rescues first what
+        vanished claimers of this queue left. A job with a crash behind it comes only by itself."""
+        check_name("queue", queue)
+        check_count("limit", limit, most=_MOST)
+        declared = self.queues.get(queue)
+        own = declared.lease if declared is not None else None
+        duration = (own or self.settings.lease) if lease is None else seconds(lease, "lease", least=0.01)
+        storage = (await self.here()).storage
+        if await storage.next_due([queue]) != 0 and not await self._may_rescue(storage, queue):
+            return ()
+        worker = self.ids.new()
+        await storage.beat(worker, (), duration)
+        rescuer = Rescuer(worker, storage, self.entropy, self.settings.crash_budget, lambda *_: None, [queue])
+        while await rescuer.rescue_once():
+            continue
+        jobs = await self._with_solitude(storage, await storage.claim(worker, [Demand(queue, limit)]))
+        if not jobs:
+            await storage.beat(worker, (), 0)
+        return [Claim(job, _arguments(job), duration) for job in jobs]
+
+    async def aack(self, claim: Claim, result: object = None) -> None:
+        """The work is done. LeaseLost where the job is somebody else's by now."""
+        await self._settle(claim, Returned(*encode_result(result, object)))
+
+    async def anack(self, claim: Claim, error: BaseException | str) -> None:
+        """The work failed: tried again, or dead, by the job's retry policy. LeaseLost as in ``aack``."""
+        failure = describe(error) if isinstance(error, BaseException) else Failure("Error", str(error))
+        await self._settle(claim, Raised(failure))
+
+    async def arenew(self, claim: Claim, lease: Duration | None = None) -> None:
+        """The lease lasts from now again, for all jobs of the same ``aclaim`` call. LeaseLost as in ``aack``."""
+        duration = claim.lease if lease is None else seconds(lease, "lease", least=0.01)
+        storage = (await self.here()).storage
+        beat = await storage.beat(claim.job.worker or "", [Holding(claim.id, claim.fence)], duration)
+        if claim.id in beat.lost:
+            raise LeaseLost(claim.id)
+
+    async def _settle(self, claim: Claim, outcome: Returned | Raised) -> None:
+        handler = self.registry.get(claim.task)
+        policy = policy_for(claim.job, handler, self.queue_policies(), self.settings.retry)
+        change = lifecycle.settle(claim.job, outcome, policy, self.entropy(), self.settings.crash_budget)
+        await self._apply(change)
+
+    async def _apply(self, change: Change) -> None:
+        storage = (await self.here()).storage
+        if (await storage.apply([change]))[0].status is not Status.APPLIED:
+            raise LeaseLost(change.job_id)
+
+    async def _may_rescue(self, storage: Storage, queue: str) -> bool:
+        counts = await storage.count()
+        return any(name == queue and state in lifecycle.RUNNING for name, state in counts)
+
+    async def _with_solitude(self, storage: Storage, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Either one job with a crash behind it, stamped, or only jobs without; the rest goes back unharmed."""
+        if not any(job.crashes for job in jobs):
+            return jobs
+        kept = jobs[:1] if jobs[0].crashes else [job for job in jobs if not job.crashes]
+        given_back = [lifecycle.hand_back(job) for job in jobs if job not in kept]
+        stamps = [lifecycle.stamp_alone(job) for job in kept if job.crashes]
+        verdicts = await storage.apply([*stamps, *given_back])
+        return kept if all(verdict.status is Status.APPLIED for verdict in verdicts[: len(stamps)]) else ()
+
+
+def _arguments(job: Job) -> object:
+    return decode_bytes(job.payload) if job.encoding is Encoding.BYTES else msgspec.json.decode(job.payload)

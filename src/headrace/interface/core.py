@@ -1,0 +1,135 @@
+"""What every part of an app stands on: its options, its tasks, its storage handles, its bus."""
+
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+
+from headrace.interface.config import Options, configure
+from headrace.interface.handles import Handle, Handles
+from headrace.interface.logs import report
+from headrace.interface.portal import Portal
+from headrace.model.errors import InvalidOption
+from headrace.model.job import Job, NewJob
+from headrace.model.record import QUEUE, Expect, Put, QueueControl
+from headrace.model.retry import RetryPolicy
+from headrace.runtime import events
+from headrace.runtime.events import Bus, Event
+from headrace.runtime.registry import Registry
+from headrace.storage.contract import Receipt, Storage
+from headrace.storage.opening import open_url, redact
+from headrace.system.clock import SystemClock
+from headrace.system.ids import Ids, jitter_source
+from headrace.system.spawn import SystemSpawn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_QUEUE = "default"
+
+JobReference = str | UUID | Receipt[Any] | Job
+"""A job, named by its id as text or UUID, by its receipt, or by itself."""
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """What ``app.queue`` declared."""
+
+    concurrency: int | None = None
+    retry: RetryPolicy | None = None
+    backoff: bool = True
+    lease: float | None = None
+    priority: int | None = None
+    retention: float | None = None
+
+
+class Core:
+    """Shared by declarations, operations and workers. Makes no connection before the first use."""
+
+    def __init__(self, url: str | None, options: Options) -> None:
+        self.config = configure(url, options, os.environ)
+        self.settings = self.config.settings
+        self.clock = SystemClock()
+        self.ids = Ids(self.clock)
+        self.spawn = SystemSpawn()
+        self.registry = Registry()
+        self.queues: dict[str, Queue] = {}
+        self.entropy = jitter_source()
+        self.bus = Bus(self.spawn, report)
+        self.handles = Handles(self._make_storage, self._declare)
+        self.portal = Portal(self.spawn)
+        self._make_storage()  # a URL that can't be used is refused here, not at the first job
+
+    @property
+    def url(self) -> str:
+        """The storage URL, without a password."""
+        return redact(self.config.url)
+
+    def _make_storage(self) -> Storage:
+        return open_url(
+            self.config.url,
+            clock=self.clock,
+            auto_migrate=self.config.auto_migrate,
+            patience=self.settings.patience,
+        )
+
+    async def _declare(self, storage: Storage) -> None:
+        controls = [
+            Put(QUEUE, name, msgspec.json.encode(QueueControl(queue.concurrency)).decode(), Expect.ABSENT)
+            for name, queue in self.queues.items()
+            if queue.concurrency is not None
+        ]
+        if controls:
+            await storage.put(controls)
+
+    async def here(self) -> Handle:
+        """The storage handle of the running loop."""
+        return await self.handles.here()
+
+    async def send(self, new: NewJob) -> Receipt[Any]:
+        """Insert one job, together with whatever else is enqueued at this moment."""
+        handle = await self.handles.here()
+        receipt = await handle.send(new)
+        if self.bus.wants(events.QUEUED):
+            self.tell_queued(new, receipt)
+        return receipt
+
+    def tell_queued(self, new: NewJob, receipt: Receipt[Any]) -> None:
+        """Announce a job that was inserted."""
+        if not receipt.duplicate:
+            self.bus.emit(Event(events.QUEUED, receipt.id, new.task, new.queue, 0, None, self.clock.wall()))
+
+    def queue_policies(self) -> Mapping[str, RetryPolicy]:
+        """The retry policies that declared queues ask for."""
+        policies: dict[str, RetryPolicy] = {}
+        for name, queue in self.queues.items():
+            if not queue.backoff:
+                policies[name] = msgspec.structs.replace(queue.retry or self.settings.retry, base=0.0)
+            elif queue.retry is not None:
+                policies[name] = queue.retry
+        return policies
+
+    async def handles_here_closed(self) -> None:
+        """Close the running loop's handle: the loop is about to end."""
+        await self.handles.close_here()
+
+    def block(self, name: str, method: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an async method from sync code; ``name`` is what to use where a loop is running."""
+        return self.portal.call(name, lambda: method(*args, **kwargs))
+
+
+def id_of(reference: JobReference) -> str:
+    """The id as text, or InvalidOption."""
+    match reference:
+        case Receipt() | Job():
+            return cast("str", reference.id)
+        case UUID():
+            return str(reference)
+        case str():
+            try:
+                return str(UUID(reference))
+            except ValueError:
+                raise InvalidOption("job", reference, "it must be the id of a job, a UUID") from None
+        case _:
+            raise InvalidOption("job", reference, "it must be an id, a receipt or a job")

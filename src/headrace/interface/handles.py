@@ -1,0 +1,114 @@
+"""One storage handle per event loop, opened at first use; after a fork the child starts with none."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+
+from headrace.model.errors import AppClosed
+from headrace.model.job import NewJob
+from headrace.runtime.coalescer import Coalescer
+from headrace.storage.contract import Receipt, Storage
+
+
+class Handle:
+    """A storage for one loop, and the coalescer of what is enqueued through it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._coalescer: Coalescer[NewJob, asyncio.Future[Receipt[object]], Receipt[object]] = Coalescer(
+            storage.insert, _deliver, _fail
+        )
+
+    def send(self, new: NewJob) -> "asyncio.Future[Receipt[object]]":
+        """Insert this one, together with whatever else is enqueued now."""
+        future: asyncio.Future[Receipt[object]] = asyncio.get_running_loop().create_future()
+        self._coalescer.add(new, future)
+        return future
+
+    async def close(self) -> None:
+        """Let go, once all that was sent is answered."""
+        await self._coalescer.flush()
+        await self.storage.close()
+
+
+class Handles:
+    """The handles of one app in this process."""
+
+    def __init__(self, make: Callable[[], Storage], first_use: Callable[[Storage], Awaitable[None]]) -> None:
+        self._make, self._first_use = make, first_use
+        self._root: Storage | None = None
+        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Future[Handle]] = {}
+        self._open: dict[asyncio.AbstractEventLoop, Handle] = {}
+        self._pid = os.getpid()
+        self._forgotten: list[object] = []
+        self.closed = False
+
+    async def here(self) -> Handle:
+        """The handle of the running loop."""
+        loop = asyncio.get_running_loop()
+        handle = self._open.get(loop)
+        if handle is not None and self._pid == os.getpid():
+            return handle
+        if self.closed:
+            raise AppClosed
+        self._forget_parent()
+        self._forget_closed_loops()
+        opening = self._opening.get(loop)
+        if opening is None:
+            opening = self._opening[loop] = asyncio.ensure_future(self._open_handle(loop))
+        return await asyncio.shield(opening)
+
+    async def _open_handle(self, loop: asyncio.AbstractEventLoop) -> Handle:
+        try:
+            if self._root is None:
+                self._root = self._make()
+                storage = self._root
+            else:
+                storage = self._root.sibling()
+            await storage.open()
+            await self._first_use(storage)
+            handle = self._open[loop] = Handle(storage)
+            return handle
+        finally:
+            self._opening.pop(loop, None)
+
+    def _forget_parent(self) -> None:
+        """What the parent process opened is neither used nor closed here: it is kept, so that nothing finalizes it."""
+        if self._pid != os.getpid():
+            self._forgotten.append((self._root, self._open, self._opening))
+            self._root, self._open, self._opening = None, {}, {}
+            self._pid = os.getpid()
+
+    def _forget_closed_loops(self) -> None:
+        for loop in [loop for loop in self._open if loop.is_closed()]:
+            del self._open[loop]
+
+    async def close_here(self) -> None:
+        """Close the running loop's handle, if it has one. The next use opens another."""
+        handle = self._open.pop(asyncio.get_running_loop(), None)
+        if handle is not None:
+            await handle.close()
+
+    async def close(self) -> None:
+        """Close every handle, each on its own loop. Idempotent."""
+        self.closed = True
+        self._forget_parent()
+        here = asyncio.get_running_loop()
+        for loop, handle in list(self._open.items()):
+            del self._open[loop]
+            if loop is here:
+                await handle.close()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(handle.close(), loop))
+
+
+def _deliver(futures: "Sequence[asyncio.Future[Receipt[object]]]", receipts: Sequence[Receipt[object]]) -> None:
+    for future, receipt in zip(futures, receipts, strict=True):
+        if not future.done():
+            future.set_result(receipt)
+
+
+def _fail(futures: "Sequence[asyncio.Future[Receipt[object]]]", error: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

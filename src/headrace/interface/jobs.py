@@ -1,0 +1,229 @@
+"""What a program does with jobs, async: enqueue, look, cancel, send back."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Unpack, overload
+
+import msgspec
+
+from headrace.interface.config import check_count
+from headrace.interface.core import DEFAULT_QUEUE, Core, JobReference, id_of
+from headrace.interface.task import Call
+from headrace.interface.template import Template, Using, refine
+from headrace.model import lifecycle
+from headrace.model.change import Status
+from headrace.model.codec import encode_bytes, encode_untyped
+from headrace.model.errors import InvalidOption, JobNotFound, KeyHeld, NotRetryable
+from headrace.model.job import Encoding, Job
+from headrace.model.names import check_name
+from headrace.model.state import RUNNING, WAITING, State
+from headrace.runtime import events
+from headrace.storage.contract import Filter, Receipt, Storage
+
+_PAGE = 1_000
+_LARGEST_PAGE = 10_000
+
+
+class CancelOutcome(StrEnum):
+    """What ``cancel`` did."""
+
+    CANCELLED = "cancelled"
+    """It was waiting, and will never start."""
+    REQUESTED = "requested"
+    """It runs: its worker will stop it, unless it finishes first."""
+    ALREADY_FINAL = "already_final"
+    NOT_FOUND = "not_found"
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What ``retry_dead`` did."""
+
+    count: int
+    """Jobs sent back."""
+    key_held: int
+    """Jobs that stay dead because another job holds their key."""
+
+
+class Page(Sequence[Job]):
+    """Some jobs, newest first. ``next`` is what to pass as ``after`` for more; None at the end."""
+
+    def __init__(self, jobs: Sequence[Job], after: str | None) -> None:
+        self._jobs, self.next = tuple(jobs), after
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Job]: ...
+    def __getitem__(self, index: int | slice) -> Job | Sequence[Job]:
+        return self._jobs[index]
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __repr__(self) -> str:
+        return f"<Page of {len(self)} jobs>"
+
+
+class Jobs(Core):
+    """Operations on jobs."""
+
+    async def aenqueue(
+        self,
+        task: str,
+        arguments: Mapping[str, object] | bytes = {},
+        **using: Unpack[Using],
+    ) -> Receipt[object]:
+        """Enqueue by name, with a JSON object or bytes. A task that this program doesn't register needs no code
+        here; its arguments are then JSON values only."""
+        return await self.send(self.by_name(task, arguments, using).make(self.ids.new()))
+
+    def by_name(self, task: str, arguments: Mapping[str, object] | bytes, using: Using) -> Call[object]:
+        """The checked call behind ``aenqueue``."""
+        handler = self.registry.get(check_name("task", task))
+        if handler is None:
+            template = Template(task, DEFAULT_QUEUE)
+        else:
+            template = Template(task, handler.queue, handler.priority)
+        template = refine(template, using, self.clock.wall()) if using else template
+        limit = self.settings.max_payload
+        if isinstance(arguments, bytes):
+            return Call(template, encode_bytes(arguments, limit), Encoding.BYTES)
+        if not isinstance(arguments, Mapping):
+            raise InvalidOption("arguments", arguments, "they must be a mapping of names to values, or bytes")
+        if handler is None:
+            return Call(template, encode_untyped(arguments, limit))
+        return Call(template, handler.signature.encode_named(arguments, limit))
+
+    async def aenqueue_many(self, calls: Sequence[Call[Any]]) -> Sequence[Receipt[Any]]:
+        """Enqueue all in one atomic step, or none. Receipts in order."""
+        new = self.ids.new
+        jobs = [call.make(new()) for call in calls]
+        handle = await self.here()
+        receipts = await handle.storage.insert(jobs) if jobs else ()
+        if self.bus.wants(events.QUEUED):
+            for job, receipt in zip(jobs, receipts, strict=True):
+                self.tell_queued(job, receipt)
+        return receipts
+
+    async def ajob(self, job: JobReference) -> Job | None:
+        """The job as stored, or None where the store doesn't know it."""
+        storage = (await self.here()).storage
+        return (await storage.get([id_of(job)]))[0]
+
+    async def ajobs(
+        self,
+        *,
+        state: str | State | None = None,
+        queue: str | None = None,
+        task: str | None = None,
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """Jobs that pass every condition given, newest first."""
+        where = Filter(
+            states=None if state is None else frozenset({_state(state)}),
+            queue=None if queue is None else check_name("queue", queue),
+            task=None if task is None else check_name("task", task),
+        )
+        storage = (await self.here()).storage
+        page = await storage.find(where, limit=check_count("limit", limit, most=_LARGEST_PAGE), after=after)
+        return Page(page.jobs, page.next)
+
+    async def adead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page:
+        """Dead jobs, newest first."""
+        return await self.ajobs(state=State.DEAD, queue=queue, limit=limit, after=after)
+
+    async def acancel(self, job: JobReference) -> CancelOutcome:
+        """Stop a job: at once while it waits, on request while it runs."""
+        job_id = id_of(job)
+        storage = (await self.here()).storage
+        while True:
+            found = (await storage.get([job_id]))[0]
+            if found is None:
+                return CancelOutcome.NOT_FOUND
+            change = lifecycle.cancel(found)
+            if change is None:
+                return CancelOutcome.ALREADY_FINAL
+            verdict = (await storage.apply([change]))[0]
+            if verdict.status is Status.APPLIED:
+                return CancelOutcome.REQUESTED if found.state in RUNNING else CancelOutcome.CANCELLED
+
+    async def aretry(self, job: JobReference) -> None:
+        """Send a dead job back with new budgets. JobNotFound, NotRetryable, or KeyHeld."""
+        await self._move(id_of(job), lifecycle.retry, "dead")
+
+    async def arun_now(self, job: JobReference) -> None:
+        """Don't wait for its due time. JobNotFound, or NotRetryable where it doesn't wait for one."""
+        await self._move(id_of(job), lifecycle.run_now, "scheduled or retrying")
+
+    async def _move(self, job_id: str, decide: lifecycle.Command, wanted: str) -> None:
+        storage = (await self.here()).storage
+        while True:
+            found = (await storage.get([job_id]))[0]
+            if found is None:
+                raise JobNotFound(job_id)
+            change = decide(found)
+            if change is None:
+                raise NotRetryable(job_id, found.state, wanted)
+            verdict = (await storage.apply([change]))[0]
+            if verdict.status is Status.APPLIED:
+                return
+            if verdict.status is Status.HELD:
+                raise KeyHeld(job_id, found.key or "", verdict.holder or "")
+
+    async def aretry_dead(self, queue: str | None = None, *, task: str | None = None) -> Retried:
+        """Send back all dead jobs that pass; those whose key another job holds stay, and are counted."""
+        storage = (await self.here()).storage
+        count = key_held = 0
+        async for jobs in self._pages(storage, queue, task):
+            changes = [change for change in map(lifecycle.retry, jobs) if change is not None]
+            verdicts = await storage.apply(changes)
+            count += sum(verdict.status is Status.APPLIED for verdict in verdicts)
+            key_held += sum(verdict.status is Status.HELD for verdict in verdicts)
+        return Retried(count, key_held)
+
+    async def aclear_dead_letters(self, queue: str | None = None, *, task: str | None = None) -> int:
+        """Remove all dead jobs that pass, and how many those were."""
+        storage = (await self.here()).storage
+        removed = 0
+        async for jobs in self._pages(storage, queue, task):
+            verdicts = await storage.delete([job.id for job in jobs])
+            removed += sum(verdict.status is Status.APPLIED for verdict in verdicts)
+        return removed
+
+    async def _pages(self, storage: Storage, queue: str | None, task: str | None) -> AsyncIterator[Sequence[Job]]:
+        after: str | None = None
+        where = Filter(frozenset({State.DEAD}), queue, task)
+        while True:
+            page = await storage.find(where, limit=_PAGE, after=after)
+            if page.jobs:
+                yield page.jobs
+            after = page.next
+            if after is None:
+                return
+
+    async def acounts(self) -> Mapping[str, Mapping[State, int]]:
+        """How many jobs are in each state, by queue."""
+        counts: dict[str, dict[State, int]] = {}
+        for (queue, state), count in (await (await self.here()).storage.count()).items():
+            counts.setdefault(queue, {})[state] = count
+        return counts
+
+    async def apending_count(self, queue: str | None = None) -> int:
+        """Everything that waits: due, delayed and retrying jobs."""
+        return await self._count(WAITING, queue)
+
+    async def ainflight_count(self, queue: str | None = None) -> int:
+        """Everything that runs, on any worker."""
+        return await self._count(RUNNING, queue)
+
+    async def _count(self, states: frozenset[State], queue: str | None) -> int:
+        counts = await (await self.here()).storage.count()
+        return sum(count for (name, state), count in counts.items() if state in states and queue in (None, name))
+
+
+def _state(value: object) -> State:
+    try:
+        return State(str(value))
+    except ValueError:
+        raise InvalidOption("state", value, f"it must be one of {', '.join(State)}") from None

@@ -1,0 +1,154 @@
+"""Running jobs: a worker in an asyncio program, in a thread beside a sync one, or as a program of its own."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from headrace.interface.config import check_count
+from headrace.interface.core import DEFAULT_QUEUE
+from headrace.interface.declarations import Declarations
+from headrace.interface.logs import report
+from headrace.interface.portal import refuse_running_loop
+from headrace.model.errors import InvalidOption
+from headrace.model.names import check_name
+from headrace.runtime.registry import Registry
+from headrace.runtime.settings import CONCURRENCY
+from headrace.runtime.worker import Surroundings, Worker
+
+Queues = Mapping[str, int] | Sequence[str] | None
+"""Slots by queue; or names, with 4 slots each; or None, for all queues that tasks name."""
+_MOST_SLOTS = 10_000
+_IDLE_WITHIN = 0.0
+
+
+class Running(Declarations):
+    """The running half of an app."""
+
+    @asynccontextmanager
+    async def worker(
+        self, queues: Queues = None, *, worker_id: str | None = None, exit: Callable[[int], None] | None = None
+    ) -> AsyncIterator[Worker]:
+        """A worker in the running loop, from entry to exit: ``async with app.worker({"email": 5}) as worker``.
+
+        ``exit`` is called where a timed-out handler blocks the loop for good and the process is yours to end.
+        """
+        slots = self.slots(queues)
+        storage = (await self.here()).storage
+        worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, self._around(exit))
+        async with worker:
+            yield worker
+
+    def slots(self, queues: Queues) -> Mapping[str, int]:
+        """How many jobs of each queue a worker of these queues runs at once, checked."""
+        if queues is None:
+            queues = list(self.registry.queues()) or [DEFAULT_QUEUE]
+        if isinstance(queues, str):
+            raise InvalidOption("queues", queues, "it must be a mapping of queues to slots, or a list of queues")
+        chosen = dict(queues) if isinstance(queues, Mapping) else dict.fromkeys(queues, CONCURRENCY)
+        if not chosen:
+            raise InvalidOption("queues", queues, "name at least one queue")
+        return {
+            check_name("queue", name): check_count(f"queues[{name!r}]", count, most=_MOST_SLOTS)
+            for name, count in chosen.items()
+        }
+
+    def run(self, queues: Queues = None, *, until_idle: bool = False) -> None:
+        """A worker as the program: until SIGTERM or SIGINT, or with ``until_idle`` until nothing is due.
+
+        The first signal stops claiming and lets running jobs finish within the grace; the second hands them back.
+        """
+        refuse_running_loop("worker")
+        slots = self.slots(queues)
+        asyncio.run(self._run(slots, until_idle=until_idle))
+
+    async def _run(self, slots: Mapping[str, int], *, until_idle: bool) -> None:
+        stopping = asyncio.Event()
+        try:
+            async with self.worker(slots) as worker:
+                with stop_on_signals(stopping, worker.hurry):
+                    waiting = [asyncio.ensure_future(stopping.wait())]
+                    if until_idle:
+                        waiting.append(asyncio.ensure_future(worker.idle(_IDLE_WITHIN)))
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    for task in waiting:
+                        task.cancel()
+                    await worker.stop()
+        finally:
+            await self.handles_here_closed()
+
+    @contextmanager
+    def background(self, queues: Queues = None) -> Iterator[None]:
+        """A worker in a thread of its own, for sync programs: ``with app.background({"default": 4})``."""
+        refuse_running_loop("worker")
+        slots = self.slots(queues)
+        started, stopping = threading.Event(), threading.Event()
+        failed: list[BaseException] = []
+
+        async def serve() -> None:
+            loop, stop = asyncio.get_running_loop(), asyncio.Event()
+            wake.append(lambda: loop.call_soon_threadsafe(stop.set))
+            try:
+                async with self.worker(slots):
+                    started.set()
+                    await stop.wait()
+            except BaseException as error:
+                failed.append(error)
+            finally:
+                await self.handles_here_closed()
+                started.set()
+                stopping.set()
+
+        wake: list[Callable[[], object]] = []
+        self.spawn.host("headrace-background", serve)
+        started.wait()
+        if failed:
+            raise failed[0]
+        try:
+            yield
+        finally:
+            wake[0]()
+            stopping.wait()
+
+    @asynccontextmanager
+    async def housekeeping(self) -> AsyncIterator[None]:
+        """Rescue and retention without handlers, beside manual claims."""
+        storage = (await self.here()).storage
+        worker = Worker(self.ids.new(), {}, storage, Registry(), self.settings, self._around(None))
+        async with worker:
+            yield
+
+    def _around(self, exit: Callable[[int], None] | None) -> Surroundings:
+        return Surroundings(
+            clock=self.clock,
+            entropy=self.entropy,
+            spawn=self.spawn,
+            bus=self.bus,
+            report=report,
+            middleware=tuple(self.middleware),
+            start_hooks=tuple(self.start_hooks),
+            stop_hooks=tuple(self.stop_hooks),
+            policies=self.queue_policies(),
+            exit=exit,
+        )
+
+
+@contextmanager
+def stop_on_signals(stopping: asyncio.Event, hurry: Callable[[], None]) -> Iterator[None]:
+    """First SIGTERM or SIGINT: stop; every further one: hurry."""
+
+    def stop() -> None:
+        if stopping.is_set():
+            hurry()
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

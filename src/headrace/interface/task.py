@@ -1,0 +1,81 @@
+"""A task: a function that can be called as always, or enqueued."""
+
+from __future__ import annotations
+
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, Unpack
+
+import msgspec
+
+from headrace.interface.template import Template, Using, refine
+from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from headrace.interface.core import Core
+    from headrace.runtime.registry import Handler
+    from headrace.storage.contract import Receipt
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+class Call(msgspec.Struct, Generic[R], frozen=True):
+    """A call of a task, checked and encoded, not yet enqueued. Give it to ``enqueue_many``."""
+
+    template: Template
+    payload: str
+    encoding: Encoding = Encoding.JSON
+
+    def make(self, job_id: str) -> NewJob:
+        """The new job that enqueueing it inserts."""
+        return self.template.make(job_id, self.payload, self.encoding)
+
+
+class Bound(Generic[P, R]):
+    """A task with options for the jobs that are enqueued through it."""
+
+    def __init__(self, client: Core, handler: Handler, template: Template) -> None:
+        self._client, self.handler, self.template = client, handler, template
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """Check and encode the arguments for ``enqueue_many``."""
+        limit = self._client.settings.max_payload
+        return Call(self.template, self.handler.signature.encode(args, kwargs, limit))
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Receipt[R]:
+        """Enqueue; returns when the job is as durable as the storage promises."""
+        client = self._client
+        payload = self.handler.signature.encode(args, kwargs, client.settings.max_payload)
+        return await client.send(self.template.make(client.ids.new(), payload))
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Receipt[R]:
+        """The sync twin of ``aenqueue``."""
+        return self._client.block("aenqueue", self.aenqueue, *args, **kwargs)
+
+
+class Task(Bound[P, R], Generic[P, R, V]):
+    """What ``@app.task`` makes of a function. Calling it runs the function, as always."""
+
+    def __init__(self, client: Core, function: Callable[P, V], handler: Handler) -> None:
+        options = DEFAULT_OPTIONS if handler.retention is None else Options(retention=handler.retention)
+        super().__init__(client, handler, Template(handler.name, handler.queue, handler.priority, options=options))
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> V:
+        return self._function(*args, **kwargs)
+
+    @property
+    def name(self) -> str:
+        """The name under which its jobs are stored."""
+        return self.handler.name
+
+    def using(self, **options: Unpack[Using]) -> Bound[P, R]:
+        """The same task with options for what is enqueued: ``task.using(delay="10m").enqueue(...)``."""
+        return Bound(self._client, self.handler, refine(self.template, options, self._client.clock.wall()))
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name!r} on queue {self.handler.queue!r}>"

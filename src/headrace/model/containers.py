@@ -1,0 +1,187 @@
+"""The strict pass over containers: every item by the rule of its annotation, every failure with its path."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import Enum
+from types import NoneType
+from typing import cast
+
+from headrace.model.refusal import Refused, member, named
+from headrace.model.strictness import TEXT, Budget, Check, Rule, charge, check_float, mismatch
+
+_ITEM = 2
+"""The fewest bytes of an item of an array: a digit and a comma."""
+_MEMBER = 5
+"""The fewest bytes of a member of an object: an empty key, a colon, a digit and a comma."""
+
+
+def check_items(kind: type, item_rule: Rule) -> Check:
+    """A list, tuple, set or frozenset of equal items."""
+    # The methods of the builtin class: msgspec reads the storage too, whatever a subclass overrides.
+    each = cast("Callable[[object], Collection[object]]", kind.__iter__)  # type: ignore[attr-defined]
+    size = cast("Callable[[object], int]", kind.__len__)  # type: ignore[attr-defined]
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        if not issubclass(type(value), kind):
+            raise mismatch(value, kind.__name__)
+        charge(size(value), _ITEM, depth, budget)
+        plain = item_rule.plain
+        if plain.issuperset(map(type, each(value))):
+            return
+        item_check = item_rule.check
+        item: object = None
+        try:
+            for item in each(value):
+                if type(item) not in plain:
+                    item_check(item, depth + 1, budget)
+        except Refused as refused:
+            refused.at(_position(each(value), item))
+            raise
+
+    return check
+
+
+def check_row(rules: Sequence[Rule]) -> Check:
+    """A tuple of fixed length, an item a rule."""
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        if not issubclass(type(value), tuple):
+            raise mismatch(value, "tuple")
+        row = tuple.__getitem__(cast("tuple[object, ...]", value), slice(None))
+        if len(row) != len(rules):
+            raise Refused(value, f"the annotation says {len(rules)} items, this has {len(row)}")
+        charge(len(row), _ITEM, depth, budget)
+        for index, (item, rule) in enumerate(zip(row, rules, strict=True)):
+            if type(item) not in rule.plain:
+                _descend(rule, item, depth, budget, f"[{index}]")
+
+    return check
+
+
+def check_mapping(keys: Rule, values: Rule) -> Check:
+    """A dict whose keys the annotation names, or has as text."""
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        if not issubclass(type(value), dict):
+            raise mismatch(value, "dict")
+        mapping = cast("dict[object, object]", value)
+        charge(dict.__len__(mapping), _MEMBER, depth, budget)
+        if not keys.plain.issuperset(map(type, dict.__iter__(mapping))):
+            _check_keys(mapping, keys, depth, budget)
+        plain = values.plain
+        if plain.issuperset(map(type, dict.values(mapping))):
+            return
+        value_check = values.check
+        key: object = None
+        try:
+            for key, item in dict.items(mapping):
+                if type(item) not in plain:
+                    value_check(item, depth + 1, budget)
+        except Refused as refused:
+            refused.at(member(key))
+            raise
+
+    return check
+
+
+def check_fields(kind: type, rules: Mapping[str, Rule]) -> Check:
+    """An instance of just this class, an attribute a rule."""
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        if type(value) is not kind:
+            raise mismatch(value, kind.__name__)
+        charge(1, _ITEM, depth, budget)
+        for name, rule in rules.items():
+            try:
+                item = getattr(value, name)
+            except Exception as error:
+                raise Refused(value, f"its field {name!r} can't be read: {type(error).__name__}") from None
+            if type(item) not in rule.plain:
+                _descend(rule, item, depth, budget, f".{name}")
+
+    return check
+
+
+def check_record(rules: Mapping[str, Rule], required: Collection[str]) -> Check:
+    """A TypedDict: its keys and no others."""
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        if not issubclass(type(value), dict):
+            raise mismatch(value, "dict")
+        mapping = cast("dict[str, object]", value)
+        charge(dict.__len__(mapping), _MEMBER, depth, budget)
+        for name in required:
+            if not dict.__contains__(mapping, name):
+                raise Refused(value, f"its key {name!r} is missing")
+        for key, item in dict.items(mapping):
+            rule = rules.get(key) if type(key) is str else None
+            if rule is None:
+                raise Refused(value, f"the annotation doesn't name its key{member(key)}")
+            if type(item) not in rule.plain:
+                _descend(rule, item, depth, budget, member(key))
+
+    return check
+
+
+def check_native(value: object, depth: int, budget: Budget) -> None:
+    """A value where no annotation names a type: only what JSON itself has."""
+    kind = type(value)
+    if kind in _NATIVE:
+        return
+    if issubclass(kind, dict):
+        _check_native_mapping(value, depth, budget)
+    elif issubclass(kind, list):
+        _check_native_items(value, depth, budget)
+    elif issubclass(kind, float):
+        check_float(value, depth, budget)
+    elif issubclass(kind, Enum) or not issubclass(kind, str | int):
+        raise Refused(value, f"no annotation names the type {named(kind)} here, and JSON has no such type")
+
+
+def union(rules: Sequence[Rule]) -> Rule:
+    """One of several rules, chosen by the class of the value."""
+    by_kind = {kind: rule for rule in reversed(rules) for kind in rule.kinds}
+    plain = frozenset[type]().union(*(rule.plain for rule in rules))
+    expected = " or ".join(dict.fromkeys(named(kind) for rule in rules for kind in rule.kinds))
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        kind = type(value)
+        if kind in plain:
+            return
+        chosen = by_kind.get(kind)
+        if chosen is None:
+            chosen = next((rule for rule in rules if issubclass(kind, rule.kinds)), None)
+        if chosen is None or (kind is bool and bool not in by_kind):
+            raise mismatch(value, expected)
+        chosen.check(value, depth, budget)
+
+    return Rule(check, by_kind, plain)
+
+
+def _check_keys(mapping: dict[object, object], keys: Rule, depth: int, budget: Budget) -> None:
+    for key in dict.__iter__(mapping):
+        if type(key) not in keys.plain:
+            try:
+                keys.check(key, depth + 1, budget)
+            except Refused as refused:
+                refused.why = f"as a key, {refused.why}"
+                refused.at(member(key))
+                raise
+
+
+def _descend(rule: Rule, item: object, depth: int, budget: Budget, part: str) -> None:
+    try:
+        rule.check(item, depth + 1, budget)
+    except Refused as refused:
+        refused.at(part)
+        raise
+
+
+def _position(items: Collection[object], item: object) -> str:
+    index = next((index for index, other in enumerate(items) if other is item), 0)
+    return f"[{index}]"
+
+
+_NATIVE = frozenset({str, int, bool, NoneType})
+NATIVE = Rule(check_native, (object,), _NATIVE)
+_check_native_items = check_items(list, NATIVE)
+_check_native_mapping = check_mapping(TEXT, NATIVE)

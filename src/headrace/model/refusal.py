@@ -1,0 +1,117 @@
+"""Why a value can't be stored, and where in the payload it stands."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+from headrace.model.errors import NotSerializable, PayloadRefused, PayloadTooDeep
+
+MAX_DEPTH = 64
+"""Containers inside each other, the argument itself being the first."""
+
+_LONGEST_TEXT = 60
+_MOST_SHOWN = 8
+_LONGEST_PATH = 400
+_SCALARS = frozenset({bool, int, float, type(None), datetime, date, time, timedelta, Decimal, UUID})
+_TEXTS = frozenset({str, bytes})
+_CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+
+
+class Refused(Exception):
+    """Raised where the bad value stands; every container on the way out adds its part of the path."""
+
+    def __init__(self, value: object, why: str) -> None:
+        super().__init__(why)
+        self.value, self.why = value, why
+        self.parts: list[str] = []
+
+    def at(self, part: str) -> None:
+        """Note one step of the path, the innermost first."""
+        self.parts.append(part)
+
+    def public(self, root: str = "") -> PayloadRefused:
+        """The error that the caller sees."""
+        path = joined(root, self.parts)
+        error = NotSerializable(path, Outline(self.value), self.why)
+        error.value = self.value
+        return error
+
+
+class RefusedDepth(Refused):
+    """A container deeper than MAX_DEPTH, or one that holds itself."""
+
+    def public(self, root: str = "") -> PayloadRefused:
+        """The error that the caller sees."""
+        return PayloadTooDeep(joined(root, self.parts), MAX_DEPTH)
+
+
+class Outline:
+    """Stands in a message for a value whose own ``__repr__`` might raise, loop or fill the memory."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, value: object) -> None:
+        self._text = outline(value)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def outline(value: object) -> str:
+    """A short text for any value; runs no code of the value's own class."""
+    kind = type(value)
+    if kind in _SCALARS:
+        try:
+            return repr(value)
+        except Exception:  # an int of more digits than Python prints, a time whose tzinfo is broken
+            return f"<{kind.__name__}>"
+    if issubclass(kind, str | bytes):
+        return _cut(value)
+    if issubclass(kind, Enum):
+        return f"{kind.__name__}.{getattr(value, '_name_', '?')}"
+    if kind in _CONTAINERS:
+        return _contents(value)
+    return f"<{kind.__name__} object>"
+
+
+def joined(root: str, parts: list[str]) -> str:
+    """``root`` and the parts, the innermost first, as one path of bounded length."""
+    path = (root + "".join(reversed(parts))).removeprefix(".") or "the value"
+    return path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
+
+
+def member(key: object) -> str:
+    """The part of a path for a member of an object: ``.name`` or ``['any text']``."""
+    if type(key) is str and key.isidentifier() and len(key) <= _LONGEST_TEXT:
+        return f".{key}"
+    return f"[{outline(key)}]"
+
+
+def named(kind: type) -> str:
+    """A class as messages call it."""
+    return "None" if kind is type(None) else kind.__name__
+
+
+def told(error: BaseException) -> str:
+    """An exception as text, whatever its ``__str__`` does."""
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    return text[:_LONGEST_PATH] or type(error).__name__
+
+
+def _cut(value: object) -> str:
+    base: type[str | bytes] = str if issubclass(type(value), str) else bytes
+    start = base.__getitem__(value, slice(_LONGEST_TEXT + 1))  # type: ignore[arg-type]
+    return repr(start) if len(start) <= _LONGEST_TEXT else f"{start[:_LONGEST_TEXT]!r}…"
+
+
+def _contents(value: object) -> str:
+    items = list(value.items()) if isinstance(value, dict) else list(value)  # type: ignore[call-overload]
+    flat = [part for item in items for part in (item if isinstance(value, dict) else (item,))]
+    if len(items) <= _MOST_SHOWN and all(type(part) in _SCALARS | _TEXTS for part in flat):
+        shown = [": ".join(outline(part) for part in (item if isinstance(value, dict) else (item,))) for item in items]
+        return f"{type(value).__name__}({', '.join(shown)})"
+    return f"<{type(value).__name__} of {len(items)} items>"

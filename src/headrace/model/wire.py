@@ -1,0 +1,131 @@
+"""JSON text as it is stored: one encoder for all payloads and results."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from headrace.model.errors import PayloadTooLarge
+from headrace.model.refusal import Refused, member, told
+
+_DIGITS = 4300
+"""msgspec reads no longer int, however far ``sys.set_int_max_str_digits`` allows to write one."""
+
+_TOO_LONG = f"it has more than {_DIGITS:,} digits"
+
+
+def is_pydantic(kind: type) -> bool:
+    """Whether this is a pydantic model, told without importing pydantic."""
+    return hasattr(kind, "__pydantic_core_schema__") and hasattr(kind, "model_validate_json")
+
+
+def jsonable(value: object) -> object:
+    """A pydantic model as JSON-native values, by pydantic itself."""
+    return value.model_dump(mode="json", by_alias=True)  # type: ignore[attr-defined]
+
+
+def encode(record: object, limit: int) -> bytes:
+    """The JSON of a record that passed the strict pass, or the refusal of the value that stopped the encoder."""
+    try:
+        encoded = _ENCODER.encode(record)
+    except Exception as error:
+        raise _refusal(record, error) from None
+    if len(encoded) > limit:
+        raise PayloadTooLarge(len(encoded), limit)
+    if len(encoded) > _DIGITS and not 0 < sys.get_int_max_str_digits() <= _DIGITS:
+        _check_digits(record, encoded)
+    return encoded
+
+
+def decoder(hint: Any, customs: bool) -> "msgspec.json.Decoder[Any]":
+    """A typed decoder; ``customs`` where pydantic models stand in the type."""
+    return msgspec.json.Decoder(hint, dec_hook=restore) if customs else msgspec.json.Decoder(hint)
+
+
+def restore(kind: type, value: object) -> object:
+    """Build what msgspec doesn't know: a pydantic model, by pydantic itself."""
+    if kind is object:
+        return value
+    return kind.model_validate_json(_ENCODER.encode(value))  # type: ignore[attr-defined]
+
+
+def same(first: object, second: object) -> bool:
+    """Whether two records are stored alike; ``1`` and ``1.0`` are alike."""
+    one, other = (msgspec.json.decode(_SORTED.encode(record)) for record in (first, second))
+    return bool(one == other)
+
+
+def _base(value: object) -> object:
+    """A subclass of a builtin as the builtin, whatever it overrides."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(value)  # type: ignore[arg-type]
+    if issubclass(kind, int):
+        return int.__int__(value)  # type: ignore[arg-type]
+    if issubclass(kind, float):
+        return float.__float__(value)  # type: ignore[arg-type]
+    if is_pydantic(kind):
+        return jsonable(value)
+    raise TypeError(f"JSON has no type for {kind.__name__}")
+
+
+def _refusal(record: object, error: Exception) -> Refused:
+    """Follow the failure down to the value that causes it."""
+    parts: list[str] = []
+    value, found = record, True
+    while found:
+        found = False
+        for part, child in _children(value):
+            failure = _failure(child)
+            if failure is not None:
+                parts.append(part)
+                value, error, found = child, failure, True
+                break
+    refused = Refused(value, _reason(error))
+    refused.parts = parts[::-1]
+    return refused
+
+
+def _failure(value: object) -> Exception | None:
+    try:
+        _ENCODER.encode(value)
+    except Exception as error:
+        return error
+    return None
+
+
+def _children(value: object) -> Iterator[tuple[str, object]]:
+    kind = type(value)
+    if issubclass(kind, dict):
+        for key, item in dict.items(value):  # type: ignore[arg-type]
+            yield member(key), key
+            yield member(key), item
+    elif issubclass(kind, list | tuple | set | frozenset):
+        for index, item in enumerate(value):  # type: ignore[arg-type]
+            yield f"[{index}]", item
+    else:
+        names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", ())
+        for name in names:
+            item = getattr(value, name, None)
+            if item is not msgspec.UNSET:
+                yield f".{name}", item
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "it has a lone surrogate, which is no text"
+    if isinstance(error, ValueError) and "digits" in told(error):
+        return _TOO_LONG
+    return told(error)
+
+
+def _check_digits(record: object, encoded: bytes) -> None:
+    try:
+        msgspec.json.decode(encoded)
+    except msgspec.ValidationError:
+        raise Refused(record, _TOO_LONG) from None
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_base)
+_SORTED = msgspec.json.Encoder(enc_hook=_base, order="deterministic")

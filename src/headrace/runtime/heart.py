@@ -1,0 +1,132 @@
+"""Keeps a worker's lease alive from a thread and a storage handle of its own, whatever its handlers do to the loop."""
+
+import asyncio
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+
+from headrace.model.errors import StoreError
+from headrace.runtime.attempt import Attempt, Stop
+from headrace.runtime.attempts import Attempts
+from headrace.runtime.loop import Report
+from headrace.runtime.settings import Settings
+from headrace.storage.contract import Filter, Listener, Storage
+from headrace.system.clock import Clock
+
+_BLOCKED = 1.0
+"""Seconds without a turn after which the loop counts as blocked."""
+_RETRY = 0.5
+"""Seconds to the next try after a beat that failed."""
+
+
+class LoopBlocked(RuntimeError):
+    """A handler keeps the event loop from turning."""
+
+    def __init__(self, seconds: float, stack: str) -> None:
+        super().__init__(
+            f"the event loop has not turned for {seconds:.1f} s: an async handler does blocking work "
+            f'(make it a plain def, or executor="process"); it is at:\n{stack}'
+        )
+
+
+class Heart:
+    """Runs ``main`` on its own loop; tells the worker's loop what it learns."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        storage: Storage,
+        attempts: Attempts,
+        settings: Settings,
+        clock: Clock,
+        report: Report,
+        overrun: Callable[[Storage, Attempt], Awaitable[None]],
+    ) -> None:
+        self._worker_id, self._storage, self._attempts = worker_id, storage, attempts
+        self._settings, self._clock, self._report = settings, clock, report
+        self._overrun = overrun
+        self._worker_loop = asyncio.get_running_loop()
+        self._worker_thread = threading.get_ident()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._listener: Listener | None = None
+        self._stopping = False
+        self._turned_at = clock.monotonic()
+        self._reported = False
+        self._beat_at = clock.monotonic() + settings.beat
+
+    def stop(self) -> None:
+        """End the lease and then ``main``."""
+        self._stopping = True
+        if self._loop is not None and self._listener is not None:
+            self._loop.call_soon_threadsafe(self._listener.close)
+
+    async def main(self) -> None:
+        """Until ``stop``; the last beat ends the lease."""
+        await self._storage.open()
+        self._loop = asyncio.get_running_loop()
+        self._listener = self._storage.listen([f"worker:{self._worker_id}"])
+        try:
+            while not self._stopping:
+                await self._live()
+                await self._listener.wait(min(self._settings.poll, max(0.0, self._beat_at - self._clock.monotonic())))
+            await self._storage.beat(self._worker_id, (), 0)
+        except StoreError as error:
+            self._report("heart", error)
+        finally:
+            self._listener.close()
+            await self._storage.close()
+
+    async def _live(self) -> None:
+        try:
+            if self._clock.monotonic() >= self._beat_at:
+                await self._beat()
+            await self._look_for_cancels()
+        except StoreError as error:
+            self._beat_at = min(self._beat_at, self._clock.monotonic() + _RETRY)
+            self._report("heart", error)
+        await self._watch_loop()
+
+    async def _beat(self) -> None:
+        beat = await self._storage.beat(self._worker_id, self._attempts.holding(), self._settings.lease)
+        self._beat_at = self._clock.monotonic() + self._settings.beat
+        self._tell(beat.lost, Stop.LOST)
+        self._tell(beat.cancel_requested, Stop.CANCEL)
+
+    async def _look_for_cancels(self) -> None:
+        where = Filter(worker=self._worker_id, cancel_requested=True)
+        page = await self._storage.find(where, limit=1000)
+        self._tell([job.id for job in page.jobs], Stop.CANCEL)
+
+    def _tell(self, job_ids: Sequence[str], why: Stop) -> None:
+        if job_ids:
+            self._worker_loop.call_soon_threadsafe(self._attempts.stop, job_ids, why)
+
+    async def _watch_loop(self) -> None:
+        now = self._clock.monotonic()
+        blocked = now - self._turned_at
+        self._worker_loop.call_soon_threadsafe(self._turn)
+        if blocked < _BLOCKED + self._settings.poll:
+            self._reported = False
+            return
+        if not self._reported:
+            self._reported = True
+            self._report("heart", LoopBlocked(blocked, self._stack()))
+        attempt = self._attempt_on_loop()
+        if attempt is not None and self._is_overrun(attempt, now, blocked):
+            await self._overrun(self._storage, attempt)
+
+    def _turn(self) -> None:
+        self._turned_at = self._clock.monotonic()
+
+    def _attempt_on_loop(self) -> Attempt | None:
+        task = asyncio.current_task(self._worker_loop)
+        return next((held for held in self._attempts.held() if task is not None and held.task is task), None)
+
+    def _is_overrun(self, attempt: Attempt, now: float, blocked: float) -> bool:
+        grace = self._settings.kill_after
+        return bool(attempt.timeout) and blocked >= grace and now - attempt.started >= attempt.timeout + grace
+
+    def _stack(self) -> str:
+        frame = sys._current_frames().get(self._worker_thread)  # noqa: SLF001 - the documented way to another stack
+        return "".join(traceback.format_stack(frame)) if frame is not None else "unknown"

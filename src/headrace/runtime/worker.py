@@ -1,0 +1,260 @@
+"""A worker: which loops run, in which order they start and stop, and what follows from each attempt's answer."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from headrace.model import lifecycle
+from headrace.model.change import Change
+from headrace.model.errors import LeaseLost, StoreError
+from headrace.model.job import Job
+from headrace.model.outcome import Failure, Outcome, Raised
+from headrace.model.retry import RetryPolicy
+from headrace.model.state import State
+from headrace.runtime.attempt import Attempt, Stop
+from headrace.runtime.attempts import Attempts
+from headrace.runtime.completer import Completer, Settlement
+from headrace.runtime.events import Bus
+from headrace.runtime.executor import Executor, Middleware
+from headrace.runtime.heart import Heart
+from headrace.runtime.lanes import Lanes
+from headrace.runtime.loop import Loop, Report, jittered
+from headrace.runtime.narrator import Narrator
+from headrace.runtime.producer import Producer
+from headrace.runtime.pruner import Pruner
+from headrace.runtime.registry import Registry, policy_for
+from headrace.runtime.rescuer import Rescuer
+from headrace.runtime.settings import Settings
+from headrace.storage.contract import Storage
+from headrace.system.clock import Clock
+from headrace.system.ids import Entropy
+from headrace.system.spawn import Hosted, Processes, Spawn
+
+Hook = Callable[[], Awaitable[None] | None]
+_IDLE_LOOK = 0.05
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a worker takes from the outside world and from its app."""
+
+    clock: Clock
+    entropy: Entropy
+    spawn: Spawn
+    bus: Bus
+    report: Report
+    middleware: Sequence[Middleware] = ()
+    start_hooks: Sequence[Hook] = ()
+    stop_hooks: Sequence[Hook] = ()
+    policies: Mapping[str, RetryPolicy] = {}
+    """Retry policies by queue."""
+    exit: Callable[[int], None] | None = None
+    """Ends the process where a handler can't be stopped otherwise; None where the process isn't ours to end."""
+
+
+class Worker:
+    """Runs jobs of some queues in the present event loop, from ``start`` to ``stop``."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        slots: Mapping[str, int],
+        storage: Storage,
+        registry: Registry,
+        settings: Settings,
+        around: Surroundings,
+    ) -> None:
+        self.id = worker_id
+        self._slots, self._storage, self._settings, self._around = slots, storage, settings, around
+        self._narrator = Narrator(around.bus, around.clock, worker_id)
+        self._threads = around.spawn.threads("headrace-handler")
+        self._processes: Processes | None = None
+        self._executor = Executor(around.middleware, self._threads, self._open_processes)
+        self._attempts = Attempts(slots, self._free)
+        self._lanes = Lanes(self._run, around.clock)
+        self._completer = Completer(storage, around.clock, around.entropy, around.report, self._settled)
+        self._producer = Producer(
+            worker_id,
+            list(slots),
+            storage,
+            registry,
+            self._attempts,
+            self._lanes,
+            settings,
+            around.clock,
+            self._completer,
+        )
+        rescuer = Rescuer(worker_id, storage, around.entropy, settings.crash_budget, self._narrator.rescued)
+        pruner = Pruner(worker_id, storage, settings.keep, settings.prune * 2)
+        self._loops = [
+            Loop("producer", self._producer.step, around.entropy, around.report),
+            Loop("rescuer", self._every(settings.reap, rescuer.rescue_once), around.entropy, around.report),
+            Loop("pruner", self._every(settings.prune, pruner.prune_once), around.entropy, around.report),
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heart: Heart | None = None
+        self._beating: Hosted | None = None
+        self._hurry = asyncio.Event()
+        self._stopped = False
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """The lease first, then hooks, then loops."""
+        await self._storage.beat(self.id, (), self._settings.lease)
+        self._heart = Heart(
+            self.id,
+            self._storage.sibling(),
+            self._attempts,
+            self._settings,
+            self._around.clock,
+            self._around.report,
+            self._end_overrun,
+        )
+        self._beating = self._around.spawn.host("headrace-heart", self._heart.main)
+        await _call_hooks(self._around.start_hooks)
+        self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in self._loops]
+        self._tasks.append(asyncio.create_task(self._producer.hear(), name="headrace-ear"))
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Claim no more, let run what runs for ``grace`` seconds, hand back the rest, end the lease. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._producer.stop()
+        for loop in self._loops:
+            loop.stop()
+        await self._drain(self._settings.grace if grace is None else grace)
+        await asyncio.wait(self._tasks) if self._tasks else None
+        await self._hand_back()
+        self._threads.close()
+        if self._processes is not None:
+            self._processes.close()
+        if self._heart is not None and self._beating is not None:
+            self._heart.stop()
+            await self._beating.join()
+        await _call_hooks(self._around.stop_hooks)
+
+    def hurry(self) -> None:
+        """End the grace of a ``stop`` under way: hand back now."""
+        self._hurry.set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def idle(self, within: float = 0.0) -> None:
+        """Returns when the storage holds, in this worker's queues, no running job and none due within this time."""
+        while not (self._attempts.idle and await self._is_idle(within)):
+            await self._around.clock.sleep(_IDLE_LOOK)
+
+    async def _is_idle(self, within: float) -> bool:
+        due = await self._storage.next_due(list(self._slots))
+        if due is not None and due <= within:
+            return False
+        counts = await self._storage.count()
+        return not any(counts.get((queue, State.RUNNING)) for queue in self._slots)
+
+    # --- attempts ----------------------------------------------------------------------------------------------------
+
+    async def _run(self, attempt: Attempt) -> None:
+        attempt.started = self._around.clock.monotonic()
+        self._narrator.started(attempt)
+        outcome = await self._executor.run(attempt)
+        self._attempts.end(attempt)
+        match outcome:
+            case Stop.LOST:
+                self._attempts.settle(attempt)
+                self._around.report("worker", LeaseLost(attempt.job.id))
+            case Stop.INTERRUPT:
+                self._completer.add(Settlement(attempt.job, lifecycle.hand_back(attempt.job), attempt))
+            case Stop():
+                raise AssertionError(outcome)
+            case _:
+                self._completer.add(Settlement(attempt.job, self._settle(attempt, outcome), attempt))
+
+    def _settle(self, attempt: Attempt, outcome: Outcome) -> Change:
+        policy = policy_for(attempt.job, attempt.handler, self._around.policies, self._settings.retry)
+        return lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
+
+    def _settled(self, settlement: Settlement, applied: bool) -> None:
+        if settlement.attempt is not None:
+            self._attempts.settle(settlement.attempt)
+        if applied:
+            self._narrator.settled(settlement.job, settlement.change, settlement.attempt)
+        else:
+            self._around.report("worker", LeaseLost(settlement.job.id))
+        self._producer.free()
+
+    def _free(self) -> None:
+        self._producer.free()
+
+    def _open_processes(self) -> Processes:
+        if self._processes is None:
+            self._processes = self._around.spawn.processes(sum(self._slots.values()))
+        return self._processes
+
+    # --- stopping ----------------------------------------------------------------------------------------------------
+
+    async def _drain(self, grace: float) -> None:
+        ended = asyncio.ensure_future(self._lanes.join(grace))
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait({ended, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (ended, hurried):
+            waiting.cancel()
+        for attempt in self._attempts.held():
+            attempt.interrupt()
+        await self._lanes.join(self._settings.kill_after)
+
+    async def _hand_back(self) -> None:
+        """What was claimed and not started, and what ignores being cancelled, goes back; what is answered is kept."""
+        flushed = asyncio.ensure_future(self._completer.flush())
+        done, _ = await asyncio.wait({flushed}, timeout=self._settings.patience)
+        if not done:
+            self._completer.give_up()
+        jobs = [*self._producer.leftover(), *(attempt.job for attempt in self._attempts.held())]
+        if jobs:
+            await self._give(self._storage, jobs)
+
+    async def _give(self, storage: Storage, jobs: Sequence[Job]) -> None:
+        try:
+            await storage.apply([lifecycle.hand_back(job) for job in jobs])
+        except StoreError as error:
+            self._around.report("worker", error)
+
+    async def _end_overrun(self, storage: Storage, attempt: Attempt) -> None:
+        """Called by the heart, on its loop: the worker's own doesn't turn any more."""
+        self._producer.stopped = True
+        if self._around.exit is None:
+            return
+        others = [held.job for held in self._attempts.held() if held is not attempt]
+        await self._give(storage, others)
+        failure = Failure("Timeout", f"ran longer than timeout={attempt.timeout:g} s and blocked the event loop")
+        await storage.apply([self._settle(attempt, Raised(failure))])
+        await storage.beat(self.id, (), 0)
+        self._around.exit(BLOCKED_EXIT)
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
+        async def step() -> float:
+            return 0.0 if await work() else jittered(seconds, self._around.entropy)
+
+        return step
+
+
+BLOCKED_EXIT = 70
+"""The exit code of a worker process that ended itself because a timed-out handler blocked its loop."""
+
+
+async def _call_hooks(hooks: Sequence[Hook]) -> None:
+    for hook in hooks:
+        answer = hook()
+        if inspect.isawaitable(answer):
+            await answer

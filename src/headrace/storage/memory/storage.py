@@ -1,0 +1,146 @@
+"""The handle: one event loop's door to the store."""
+
+import asyncio
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Self
+
+from headrace.model.change import Change, Verdict
+from headrace.model.errors import AppClosed, WrongLoop
+from headrace.model.job import Job, NewJob
+from headrace.model.record import Put, Record
+from headrace.model.state import State
+from headrace.storage.contract import (
+    Beat,
+    Capabilities,
+    Demand,
+    Filter,
+    Holding,
+    Keep,
+    Listener,
+    Page,
+    Receipt,
+)
+from headrace.storage.memory.notices import MemoryListener
+from headrace.storage.memory.store import Store
+from headrace.system.clock import Clock, SystemClock
+
+_CAPABILITIES = Capabilities(
+    name="memory",
+    processes="one",
+    durable=False,
+    promise="An acknowledged job survives any failure of a handler, and nothing that ends the process.",
+)
+
+
+class MemoryStorage:
+    """Keeps jobs in this process's memory. Implements ``contract.Storage``, whose docstrings apply."""
+
+    def __init__(self, clock: Clock | None = None, *, store: Store | None = None) -> None:
+        self._store = Store(clock or SystemClock()) if store is None else store
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _CAPABILITIES
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._store.pid != os.getpid() or self._loop not in (None, loop):
+            raise WrongLoop("this memory storage")
+        self._loop, self._closed = loop, False
+
+    async def close(self) -> None:
+        self._closed = True
+
+    async def migrate(self) -> int:
+        return 1
+
+    def sibling(self) -> Self:
+        return type(self)(store=self._store)
+
+    def _entered(self) -> Store:
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:  # a fork took this coroutine along, but not its loop
+            here = None
+        if here is None or here is not self._loop:
+            raise WrongLoop("this memory storage")
+        if self._closed:
+            raise AppClosed
+        return self._store
+
+    async def now(self) -> int:
+        store = self._entered()
+        with store.lock:
+            return store.now()
+
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
+        store = self._entered()
+        with store.lock:
+            return store.insert(jobs, puts)
+
+    async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
+        store = self._entered()
+        with store.lock:
+            return store.claim(worker, demands)
+
+    async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
+        store = self._entered()
+        with store.lock:
+            return store.beat(worker, holding, ttl)
+
+    async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
+        store = self._entered()
+        with store.lock:
+            return store.reclaim(worker, limit, queues)
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        store = self._entered()
+        with store.lock:
+            return store.apply(changes)
+
+    async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
+        store = self._entered()
+        with store.lock:
+            return store.put(puts)
+
+    async def records(self, kind: str) -> Sequence[Record]:
+        store = self._entered()
+        with store.lock:
+            return store.records.of_kind(kind, store.boot_now())
+
+    async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
+        store = self._entered()
+        with store.lock:
+            return [store.rows.jobs.get(job_id) for job_id in ids]
+
+    async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
+        store = self._entered()
+        with store.lock:
+            return store.find(where, limit, after)
+
+    async def count(self) -> Mapping[tuple[str, State], int]:
+        store = self._entered()
+        with store.lock:
+            return store.count()
+
+    async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
+        store = self._entered()
+        with store.lock:
+            return store.delete(ids)
+
+    async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
+        store = self._entered()
+        with store.lock:
+            return store.prune(keep, limit)
+
+    async def next_due(self, queues: Collection[str]) -> float | None:
+        store = self._entered()
+        with store.lock:
+            return store.next_due(queues)
+
+    def listen(self, topics: Collection[str]) -> Listener:
+        store = self._entered()
+        return MemoryListener(store.notices, topics, asyncio.get_running_loop())

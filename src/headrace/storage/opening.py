@@ -1,0 +1,66 @@
+"""URL -> storage. A backend is imported only when a URL asks for it."""
+
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+
+from headrace.model.errors import BackendNotAvailable, InvalidURL
+from headrace.storage.contract import Storage
+from headrace.system.clock import Clock
+
+AVAILABLE = ("memory:", "sqlite:///path")
+
+
+def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patience: float = 10.0) -> Storage:
+    """The storage behind a URL, not opened yet; BackendNotAvailable or InvalidURL."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    match parts.scheme:
+        case "memory":
+            _refuse_unknown(url, options, ())
+            from headrace.storage.memory import MemoryStorage
+
+            return MemoryStorage(clock=clock)
+        case "sqlite":
+            from headrace.storage.sqlite import SqliteStorage
+
+            _refuse_unknown(url, options, ("durability", "filesystem"))
+            return SqliteStorage(
+                _sqlite_path(url, parts.netloc, parts.path),
+                clock=clock,
+                durability=_choice(url, options, "durability", ("full", "normal")),
+                auto_migrate=True if auto_migrate is None else auto_migrate,
+                patience=patience,
+                filesystem_checked=_choice(url, options, "filesystem", ("checked", "unchecked")) == "checked",
+            )
+        case _:
+            raise BackendNotAvailable(redact(url), AVAILABLE)
+
+
+def redact(url: str) -> str:
+    """The URL without its password: fit for messages, logs and listings."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+
+
+def _sqlite_path(url: str, host: str, path: str) -> str:
+    if host or not path.startswith("/") or path == "/":
+        raise InvalidURL(url, "write sqlite:///jobs.db for a file in the current folder, sqlite:////data/jobs.db else")
+    name = unquote(path[1:])
+    if "\0" in name or name == ":memory:":
+        raise InvalidURL(url, "it names no file; for jobs in memory use memory:")
+    return name
+
+
+def _refuse_unknown(url: str, options: dict[str, str], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InvalidURL(url, f"{unknown[0]}= is no option of this storage; known: {', '.join(known) or 'none'}")
+
+
+def _choice(url: str, options: dict[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = options.get(name, choices[0])
+    if value not in choices:
+        raise InvalidURL(url, f"{name}={value} must be one of {', '.join(choices)}")
+    return value

@@ -1,0 +1,165 @@
+"""Changes of jobs: the common shape in one statement, all others one after another."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headrace.model.change import APPLIED, MISSING, STALE, Change, Held, Patch, Status, Verdict, passes, patched
+from headrace.model.job import Job, NewJob, Until
+from headrace.model.state import FINAL, State
+from headrace.storage.sqlite import keys
+from headrace.storage.sqlite.inserting import insert_jobs
+from headrace.storage.sqlite.queries import load_queries
+from headrace.storage.sqlite.records import write_all
+from headrace.storage.sqlite.rewriting import rewrite
+from headrace.storage.sqlite.transaction import Transaction, json_text
+
+_APPLY = load_queries("apply")
+_RUNNING, _PENDING = State.RUNNING, State.PENDING
+_fenced = msgspec.json.Decoder(list[tuple[str, int, int]])
+
+_Shape = tuple[str, State, str | None, bool]
+"""Worker, final state, reason, and whether the key is released: what finishes together."""
+
+
+def apply(transaction: Transaction, changes: Sequence[Change]) -> list[Verdict]:
+    """Each change against what the ones before it left."""
+    shapes = [_shape(change) for change in changes]
+    if len({change.job_id for change in changes}) < len(changes) or not _commute(changes):
+        return _Sequence(transaction, changes).apply()
+    together: dict[_Shape, list[int]] = {}
+    alone: list[int] = []
+    for place, shape in enumerate(shapes):
+        (alone if shape is None else together.setdefault(shape, [])).append(place)
+    verdicts = [APPLIED] * len(changes)
+    for shape, places in together.items():
+        if not _finish(transaction, shape, [changes[place] for place in places]):
+            alone += places
+    if alone:
+        for place, verdict in zip(alone, _Sequence(transaction, [changes[place] for place in alone]).apply()):
+            verdicts[place] = verdict
+    return verdicts
+
+
+def _commute(changes: Sequence[Change]) -> bool:
+    """Whether their order means nothing, given that each is about another job."""
+    return not any([change.then or change.puts or change.patch.take_key for change in changes])
+
+
+def _shape(change: Change) -> _Shape | None:
+    """Finishes a job under a fence, and does nothing else but note a result."""
+    guard, patch = change.guard, change.patch
+    if type(guard) is not Held or patch.state not in FINAL or patch.state is None:
+        return None
+    simple = (
+        patch.ended is None
+        and patch.delay is None
+        and patch.attempt == 0
+        and patch.crashes == 0
+        and not patch.reset
+        and not patch.parked
+    )
+    return (guard.worker, patch.state, patch.reason, patch.release_key) if simple else None
+
+
+def _finish(transaction: Transaction, shape: _Shape, changes: Sequence[Change]) -> bool:
+    """All of these, or none: then at least one guard fails."""
+    worker, state, reason, release_key = shape
+    generations = json_text({change.job_id: _generation(change) for change in changes})
+    fenced = _fenced.decode(transaction.text(_APPLY["fence"], (generations, worker)))
+    if sum([number for _, number, _ in fenced]) < len(changes):
+        return False
+    if release_key and any([keyed for _, _, keyed in fenced]):
+        keys.release_of_running(transaction, generations)
+    transaction.run(_APPLY["finish"], (generations, state, transaction.now, reason))
+    results = {change.job_id: _result(change.patch) for change in changes if any(_result(change.patch))}
+    if results:
+        transaction.run(_APPLY["keep_results"], (json_text(results),))
+    for queue, number, _ in fenced:
+        transaction.move(queue, _RUNNING, state, number)
+    transaction.finals += [change.job_id for change in changes]
+    return True
+
+
+def _generation(change: Change) -> int:
+    return change.guard.generation if isinstance(change.guard, Held) else -1
+
+
+def _result(patch: Patch) -> tuple[str | None, str | None]:
+    return (patch.result, patch.result_error or None)
+
+
+class _Sequence:
+    """Changes one after another: decided on rows in memory, which are written back at the end."""
+
+    def __init__(self, transaction: Transaction, changes: Sequence[Change]) -> None:
+        self._transaction = transaction
+        self._changes = changes
+        self._rows = transaction.jobs_by_id([change.job_id for change in changes])
+        self._before = dict(self._rows)
+        self._then: list[NewJob] = []
+        self._released: list[tuple[str, str | None, str]] = []
+
+    def apply(self) -> list[Verdict]:
+        verdicts = [self._apply(change) for change in self._changes]
+        self._settle()
+        changed = [job for job_id, job in self._rows.items() if job is not self._before.get(job_id)]
+        rewrite(self._transaction, changed)
+        return verdicts
+
+    def _apply(self, change: Change) -> Verdict:
+        transaction, patch = self._transaction, change.patch
+        job = self._look_up(change.job_id)
+        if job is None:
+            return MISSING
+        if not passes(change.guard, job):
+            return STALE
+        if patch.take_key and job.key is not None:
+            self._settle()
+            holder = keys.find_holders(transaction, [(job.queue, job.key)]).get((job.queue, job.key))
+            if holder is not None and holder != job.id:
+                return Verdict(Status.HELD, holder)
+        if change.puts and write_all(transaction, change.puts) is not None:
+            return STALE
+        after = self._rows[job.id] = patched(job, patch, transaction.now)
+        transaction.move(job.queue, job.state, after.state)
+        self._note_topics(job, after)
+        if job.key is not None:
+            if patch.take_key:
+                keys.take_back(transaction, job)
+            if patch.release_key and job.until is not Until.WINDOW:
+                self._released.append((job.queue, job.key, job.id))
+        self._follow_up(change.then)
+        return APPLIED
+
+    def _look_up(self, job_id: str) -> Job | None:
+        job = self._rows.get(job_id)
+        if job is None and any(new.id == job_id for new in self._then):
+            self._settle()
+            found = self._transaction.jobs_by_id([job_id])
+            self._rows |= found
+            self._before |= found
+            job = found.get(job_id)
+        return job
+
+    def _follow_up(self, jobs: Sequence[NewJob]) -> None:
+        self._then += jobs
+        if any(new.key is not None for new in jobs):
+            self._settle()
+
+    def _settle(self) -> None:
+        """Makes true what was put off so that one statement does it for many."""
+        keys.free(self._transaction, self._released)
+        self._released = []
+        if self._then:
+            insert_jobs(self._transaction, self._then)
+            self._then = []
+
+    def _note_topics(self, before: Job, after: Job) -> None:
+        transaction = self._transaction
+        if after.state is _PENDING:
+            transaction.topics.add(f"queue:{after.queue}")
+        elif after.state in FINAL:
+            transaction.finals.append(after.id)
+        elif after.state is _RUNNING and after.cancel_requested and not before.cancel_requested:
+            transaction.topics.add(f"worker:{after.worker}")

@@ -1,0 +1,32 @@
+"""Statements of many rows in few fixed sizes, so that each is prepared once and a batch costs few steps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_SIZES = (1000, 250, 64, 16, 4, 1)
+_PADDING = 2
+"""A row too many costs a fraction of a statement more: a chunk may be filled up from half its size on."""
+
+
+def chunked(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The rows in chunks of the fixed sizes; the last one repeats its last row until it is full.
+
+    For statements only to which a repeated row means nothing.
+    """
+    start, left = 0, len(rows)
+    while left > 0:
+        for size, smaller in zip(_SIZES, (*_SIZES[1:], 0), strict=True):
+            if left >= size or (left * _PADDING > size and left > smaller):
+                break
+        chunk = rows[start : start + size]
+        yield chunk if len(chunk) == size else [*chunk, *[chunk[-1]] * (size - len(chunk))]
+        start, left = start + size, left - size
+
+
+@cache
+def values(template: Callable[[int], str], rows: int) -> str:
+    """The rows of a VALUES clause, each made by ``template`` from its number."""
+    return ",".join(map(template, range(rows)))

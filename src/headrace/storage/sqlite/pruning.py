@@ -1,0 +1,95 @@
+"""Jobs leave the store: by wish, by age, by number."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from headrace.model.change import APPLIED, MISSING, STALE, Verdict
+from headrace.model.job import Until
+from headrace.model.state import FINAL, State
+from headrace.storage.contract import Keep
+from headrace.storage.sqlite.keys import forget_lapsed_keys, free
+from headrace.storage.sqlite.queries import load_queries
+from headrace.storage.sqlite.records import forget_lapsed_records
+from headrace.storage.sqlite.transaction import Transaction, json_text
+
+_PRUNE = load_queries("prune")
+_ROWS = load_queries("rows")
+_MERGED = 64
+"""Among more queues than this, the oldest jobs go first in each queue, not over all of them."""
+
+
+class _Doomed(msgspec.Struct, array_like=True, frozen=True):
+    id: str
+    queue: str
+    key: str | None
+    until: Until
+    finished_at: int
+
+
+_doomed = msgspec.json.Decoder(list[_Doomed])
+_crowds = msgspec.json.Decoder(list[tuple[str, int]])
+
+
+def delete(transaction: Transaction, ids: Sequence[str]) -> list[Verdict]:
+    """Removes what doesn't run, with its keys."""
+    rows = transaction.jobs_by_id(ids)
+    gone = [job for job in rows.values() if job.state is not State.RUNNING]
+    free(transaction, [(job.queue, job.key, job.id) for job in gone])
+    if gone:
+        transaction.run(_ROWS["delete_jobs"], (json_text([job.id for job in gone]),))
+    for job in gone:
+        transaction.move(job.queue, job.state, None)
+    verdicts: list[Verdict] = []
+    for job_id in ids:
+        row = rows.get(job_id)
+        if row is not None and row.state is not State.RUNNING:
+            del rows[job_id]
+        verdicts.append(MISSING if row is None else STALE if row.state is State.RUNNING else APPLIED)
+    return verdicts
+
+
+def prune(transaction: Transaction, keep: Mapping[State, Keep], limit: int) -> int:
+    """By age first, then by number."""
+    removed = 0
+    for state, rule in keep.items():
+        if state in FINAL:
+            latest = transaction.now - round(rule.age * 1000)
+            removed += _remove(transaction, state, _too_old(transaction, state, latest, limit - removed))
+            where = (state, transaction.now, limit - removed)
+            removed += _remove(transaction, state, _doomed.decode(transaction.text(_PRUNE["expired"], where)))
+            removed += _thin_out(transaction, state, rule.most, limit - removed)
+    forget_lapsed_keys(transaction)
+    forget_lapsed_records(transaction)
+    return removed
+
+
+def _too_old(transaction: Transaction, state: State, latest: int, limit: int) -> Sequence[_Doomed]:
+    queues = transaction.ids(_PRUNE["aged_queues"], (state, latest))
+    found: list[_Doomed] = []
+    for queue in queues:
+        if len(queues) > _MERGED and len(found) >= limit:
+            break
+        found += _doomed.decode(transaction.text(_PRUNE["too_old"], (state, queue, latest, limit)))
+    return sorted(found, key=lambda row: (row.finished_at, row.id))[:limit]
+
+
+def _thin_out(transaction: Transaction, state: State, most: int, limit: int) -> int:
+    removed = 0
+    # What was removed in this same call is not in the counts yet.
+    crowds = dict(_crowds.decode(transaction.text(_PRUNE["crowded"], (state, most))))
+    for queue, number in crowds.items():
+        beyond = min(number + transaction.moved[queue, state] - most, limit - removed)
+        if beyond > 0:
+            doomed = _doomed.decode(transaction.text(_PRUNE["oldest"], (state, queue, beyond)))
+            removed += _remove(transaction, state, doomed)
+    return removed
+
+
+def _remove(transaction: Transaction, state: State, rows: Collection[_Doomed]) -> int:
+    if rows:
+        free(transaction, [(row.queue, row.key, row.id) for row in rows if row.until is not Until.WINDOW])
+        transaction.run(_ROWS["delete_jobs"], (json_text([row.id for row in rows]),))
+        for row in rows:
+            transaction.move(row.queue, state, None)
+    return len(rows)

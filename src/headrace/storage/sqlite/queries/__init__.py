@@ -1,0 +1,32 @@
+"""The SQL, as files: statements under ``-- name:`` lines, read once at import."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from types import MappingProxyType
+
+_MARK = "-- name: "
+_JOB = """json_array(
+    jobs.id, jobs.task, jobs.queue, jobs.payload, jobs.encoding, jobs.state, jobs.priority, jobs.due_at,
+    jobs.enqueued_at, jobs.attempt, jobs.crashes, jobs.generation, jobs.worker, jobs.alone, jobs.rescued,
+    jobs.cancel_requested, jobs.parked_at, jobs.started_at, jobs.finished_at, jobs.key, jobs.until,
+    json(jobs.options), jobs.reason, jobs.result, jobs.result_error, json(jobs.history)
+)"""
+"""A row as the JSON of a Job, whose fields stand in this order.
+
+A whole result comes as one row: the sqlite3 module gives the GIL up and takes it again at every row.
+"""
+
+
+def expand(statement: str) -> str:
+    """Fills in what stands for a whole job."""
+    return statement.replace("{JOB}", _JOB)
+
+
+def load_queries(area: str) -> Mapping[str, str]:
+    """The statements of one file by name."""
+    text = (files(__package__) / f"{area}.sql").read_text("utf-8")
+    found: dict[str, str] = {}
+    for part in text.split(_MARK)[1:]:
+        name, _, statement = part.partition("\n")
+        found[name.strip()] = expand(statement.strip().removesuffix(";"))
+    return MappingProxyType(found)

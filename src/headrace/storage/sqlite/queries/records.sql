@@ -1,0 +1,21 @@
+-- name: record
+SELECT version FROM records
+WHERE kind = ?1 AND name = ?2 AND (lapses_at IS NULL OR (boot_id = ?3 AND lapses_at > ?4));
+
+-- name: write_record
+INSERT OR REPLACE INTO records (kind, name, value, version, boot_id, lapses_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+
+-- name: remove_record
+DELETE FROM records WHERE kind = ?1 AND name = ?2;
+
+-- name: records
+SELECT json_group_array(json_object('kind', kind, 'name', name, 'value', value, 'version', version)) FROM (
+    SELECT kind, name, value, version FROM records
+    WHERE kind = ?1 AND (lapses_at IS NULL OR (boot_id = ?2 AND lapses_at > ?3)) ORDER BY name
+);
+
+-- name: any_lapsed_record
+SELECT EXISTS (SELECT 1 FROM records WHERE lapses_at IS NOT NULL AND (boot_id <> ?1 OR lapses_at <= ?2));
+
+-- name: forget_lapsed_records
+DELETE FROM records WHERE lapses_at IS NOT NULL AND (boot_id <> ?1 OR lapses_at <= ?2);
