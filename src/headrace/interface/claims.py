@@ -14,6 +14,7 @@ from headrace.model.errors import LeaseLost
 from headrace.model.job import Encoding, Job
 from headrace.model.names import check_name
 from headrace.model.outcome import Failure, Raised, Returned
+from headrace.model.state import RUNNING
 from headrace.runtime.failure import describe
 from headrace.runtime.registry import policy_for
 from headrace.runtime.rescuer import Rescuer
@@ -113,7 +114,7 @@ class Claims(Core):
 
     async def _may_rescue(self, storage: Storage, queue: str) -> bool:
         counts = await storage.count()
-        return any(name == queue and state in lifecycle.RUNNING for name, state in counts)
+        return any(name == queue and state in RUNNING for name, state in counts)
 
     async def _with_solitude(self, storage: Storage, jobs: Sequence[Job]) -> Sequence[Job]:
         """Either one job with a crash behind it, stamped, or only jobs without; the rest goes back unharmed."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -123,7 +123,7 @@ def id_of(reference: JobReference) -> str:
     """The id as text, or InvalidOption."""
     match reference:
         case Receipt() | Job():
-            return cast("str", reference.id)
+            return reference.id
         case UUID():
             return str(reference)
         case str():

@@ -28,15 +28,15 @@ class Running(Declarations):
 
     @asynccontextmanager
     async def worker(
-        self, queues: Queues = None, *, worker_id: str | None = None, exit: Callable[[int], None] | None = None
+        self, queues: Queues = None, *, worker_id: str | None = None, end_process: Callable[[int], None] | None = None
     ) -> AsyncIterator[Worker]:
         """A worker in the running loop, from entry to exit: ``async with app.worker({"email": 5}) as worker``.
 
-        ``exit`` is called where a timed-out handler blocks the loop for good and the process is yours to end.
+        ``end_process`` is called with an exit code where a timed-out handler blocks the loop for good and the process is yours to end.
         """
         slots = self.slots(queues)
         storage = (await self.here()).storage
-        worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, self._around(exit))
+        worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, self._around(end_process))
         async with worker:
             yield worker
 
@@ -68,7 +68,7 @@ class Running(Declarations):
         try:
             async with self.worker(slots) as worker:
                 with stop_on_signals(stopping, worker.hurry):
-                    waiting = [asyncio.ensure_future(stopping.wait())]
+                    waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(stopping.wait())]
                     if until_idle:
                         waiting.append(asyncio.ensure_future(worker.idle(_IDLE_WITHIN)))
                     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -119,7 +119,7 @@ class Running(Declarations):
         async with worker:
             yield
 
-    def _around(self, exit: Callable[[int], None] | None) -> Surroundings:
+    def _around(self, end_process: Callable[[int], None] | None) -> Surroundings:
         return Surroundings(
             clock=self.clock,
             entropy=self.entropy,
@@ -130,7 +130,7 @@ class Running(Declarations):
             start_hooks=tuple(self.start_hooks),
             stop_hooks=tuple(self.stop_hooks),
             policies=self.queue_policies(),
-            exit=exit,
+            exit=end_process,
         )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
-from functools import partial, reduce
+from functools import partial
 
 from headrace.model.codec import Call, encode_result
 from headrace.model.job import Job
@@ -63,10 +63,10 @@ class Executor:
         async def innermost(_: Job) -> object:
             return await self._invoke(attempt)
 
-        def wrap(inner: CallNext, middleware: Middleware) -> CallNext:
-            return partial(_pass_on, middleware, inner)
-
-        return await reduce(wrap, reversed(self._middleware), innermost)(attempt.job)
+        chain: CallNext = innermost
+        for middleware in reversed(self._middleware):
+            chain = partial(_pass_on, middleware, chain)
+        return await chain(attempt.job)
 
     async def _invoke(self, attempt: Attempt) -> object:
         handler = attempt.handler

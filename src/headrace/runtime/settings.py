@@ -1,5 +1,8 @@
 """The numbers that a runtime goes by, checked once. Every default stands here with its reason."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from headrace.model.errors import InvalidOption
@@ -12,6 +15,11 @@ CONCURRENCY = 4
 """Handlers at once in a queue when nothing is said."""
 
 _DAY = 86400.0
+_KEEP = {
+    State.COMPLETED: Keep(_DAY, 100_000),
+    State.CANCELLED: Keep(_DAY, 100_000),
+    State.DEAD: Keep(30 * _DAY, 100_000),
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_payload: int = 1_048_576
     """Bytes."""
     retry: RetryPolicy = RetryPolicy()
-    keep: dict[State, Keep] = {
-        State.COMPLETED: Keep(_DAY, 100_000),
-        State.CANCELLED: Keep(_DAY, 100_000),
-        State.DEAD: Keep(30 * _DAY, 100_000),
-    }
+    keep: Mapping[State, Keep] = MappingProxyType(_KEEP)
     """How long and how many final jobs are kept."""
     prune: float = 60.0
     """How often final jobs are swept."""

@@ -10,18 +10,17 @@ from multiprocessing.connection import Connection
 from headrace.model.errors import ExtraMissing
 from headrace.system.spawn import ProcessDied, start_thread
 
-try:
-    import pebble
-except ImportError:  # pragma: no cover - the extra is installed in our own environments
-    pebble = None
 
 
 class ChildPool:
     """At most ``most`` children, started with ``spawn``: forking a process with threads and loops is not safe."""
 
     def __init__(self, most: int) -> None:
-        if pebble is None:
-            raise ExtraMissing('executor="process"', "process")
+        try:
+            import pebble
+        except ImportError:
+            raise ExtraMissing('executor="process"', "process") from None
+        self._died = pebble.ProcessExpired
         context = multiprocessing.get_context("spawn")
         self._watched, self._alive = context.Pipe(duplex=False)
         self._pool = pebble.ProcessPool(
@@ -35,7 +34,7 @@ class ChildPool:
         except asyncio.CancelledError:
             future.cancel()
             raise
-        except pebble.ProcessExpired as error:
+        except self._died as error:
             raise ProcessDied(f"its process died: {_exit_text(error.exitcode)}") from None
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from headrace.model import lifecycle
-from headrace.model.change import Change, Patch, Status, Verdict
+from headrace.model.change import Change, In, Patch, Status, Verdict
 from headrace.model.job import Encoding, Until
 from headrace.model.outcome import Raised, Returned, Snoozed, Stopped
 from headrace.model.state import State
@@ -114,7 +114,7 @@ class TestUntilFinished(Family):
     async def test_release_of_a_key_that_another_holds(self, stage: Stage) -> None:
         dead = await stage.dead(**FINISHED)
         holder = await stage.enqueue(**FINISHED)
-        change = Change(dead.id, lifecycle.In(frozenset({State.DEAD})), Patch(release_key=True))
+        change = Change(dead.id, In(frozenset({State.DEAD})), Patch(release_key=True))
         assert await stage.apply(change) is Status.APPLIED
         assert await stage.insert(key="k") == Receipt(holder, duplicate=True)
 
