@@ -14,7 +14,7 @@ from headrace.model import strictness
 from headrace.model.containers import NATIVE, check_fields, check_items, check_mapping, check_record, check_row, union
 from headrace.model.errors import PayloadRefused
 from headrace.model.refusal import Refused, told
-from headrace.model.strictness import Budget, Rule
+from headrace.model.strictness import Budget, Rule, optional
 from headrace.model.wire import encode, is_pydantic, jsonable, restore
 
 _CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "tz")
@@ -110,13 +110,8 @@ class Annotation:
         for name in ("__post_init__", "__attrs_post_init__", "__attrs_attrs__"):
             self.verified |= hasattr(kind, name)
         for field in node.fields:
-            rules[field.name] = self._field(field)
-        return rule
-
-    def _field(self, field: inspect.Field) -> Rule:
-        rule = self._rule(field.type)
-        if field.default is msgspec.UNSET:
-            return Rule(rule.check, rule.kinds, rule.plain | {msgspec.UnsetType})
+            inner = self._rule(field.type)
+            rules[field.name] = optional(inner) if field.default is msgspec.UNSET else inner
         return rule
 
     def _record(self, node: Any) -> Rule:

@@ -14,14 +14,14 @@ from headrace.model.record import Put
 from headrace.model.state import FINAL, RUNNING, WAITING, State
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """Passes while this worker runs the job under this generation: the fence."""
 
     worker: str
     generation: int
 
 
-class In(msgspec.Struct, frozen=True):
+class In(msgspec.Struct, frozen=True, gc=False):
     """Passes while the job is in one of these states."""
 
     states: frozenset[State]
@@ -30,14 +30,14 @@ class In(msgspec.Struct, frozen=True):
 Guard = Held | In
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, gc=False):
     """How an attempt ended that did not complete the job; becomes an AttemptRecord."""
 
     outcome: str
     failure: Failure | None = None
 
 
-class Patch(msgspec.Struct, frozen=True):
+class Patch(msgspec.Struct, frozen=True, gc=False):
     """What changes. Every default means: as it was."""
 
     state: State | None = None
@@ -62,7 +62,7 @@ class Patch(msgspec.Struct, frozen=True):
     """Takes its dedup key back, or ends in the verdict HELD and changes nothing."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One guarded order. Follow-up jobs and puts exist if and only if it was applied."""
 
     job_id: str
@@ -84,7 +84,7 @@ class Status(StrEnum):
     """Its dedup key is held by another job."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """The storage's answer to one change."""
 
     status: Status

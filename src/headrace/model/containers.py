@@ -1,12 +1,12 @@
 """The strict pass over containers: every item by the rule of its annotation, every failure with its path."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from types import NoneType
 from typing import cast
 
-from headrace.model.refusal import Refused, member, named
-from headrace.model.strictness import TEXT, Budget, Check, Rule, charge, check_float, mismatch
+from headrace.model.refusal import MAX_DEPTH, Refused, member, named, outline
+from headrace.model.strictness import TEXT, Budget, Check, Rule, beyond, charge, check_float, mismatch
 
 _ITEM = 2
 """The fewest bytes of an item of an array: a digit and a comma."""
@@ -17,17 +17,16 @@ _MEMBER = 5
 def check_items(kind: type, item_rule: Rule) -> Check:
     """A list, tuple, set or frozenset of equal items."""
     # The methods of the builtin class: msgspec reads the storage too, whatever a subclass overrides.
-    each = cast("Callable[[object], Collection[object]]", kind.__iter__)  # type: ignore[attr-defined]
+    each = cast("Callable[[object], Iterable[object]]", kind.__iter__)  # type: ignore[attr-defined]
     size = cast("Callable[[object], int]", kind.__len__)  # type: ignore[attr-defined]
+    plain, item_check = item_rule.plain, item_rule.check
 
     def check(value: object, depth: int, budget: Budget) -> None:
-        if not issubclass(type(value), kind):
+        if type(value) is not kind and not issubclass(type(value), kind):
             raise mismatch(value, kind.__name__)
-        charge(size(value), _ITEM, depth, budget)
-        plain = item_rule.plain
-        if plain.issuperset(map(type, each(value))):
-            return
-        item_check = item_rule.check
+        budget[0] -= _ITEM * size(value)
+        if depth > MAX_DEPTH or budget[0] < 0:
+            raise beyond(depth, budget)
         item: object = None
         try:
             for item in each(value):
@@ -59,21 +58,19 @@ def check_row(rules: Sequence[Rule]) -> Check:
 
 def check_mapping(keys: Rule, values: Rule) -> Check:
     """A dict whose keys the annotation names, or has as text."""
+    plain_keys, plain, value_check = keys.plain, values.plain, values.check
 
     def check(value: object, depth: int, budget: Budget) -> None:
-        if not issubclass(type(value), dict):
-            raise mismatch(value, "dict")
-        mapping = cast("dict[object, object]", value)
-        charge(dict.__len__(mapping), _MEMBER, depth, budget)
-        if not keys.plain.issuperset(map(type, dict.__iter__(mapping))):
-            _check_keys(mapping, keys, depth, budget)
-        plain = values.plain
-        if plain.issuperset(map(type, dict.values(mapping))):
-            return
-        value_check = values.check
+        if type(value) is not dict:
+            value = _base_dict(value)
+        budget[0] -= _MEMBER * len(value)
+        if depth > MAX_DEPTH or budget[0] < 0:
+            raise beyond(depth, budget)
         key: object = None
         try:
-            for key, item in dict.items(mapping):
+            for key, item in value.items():
+                if type(key) not in plain_keys:
+                    _check_key(key, keys, depth, budget)
                 if type(item) not in plain:
                     value_check(item, depth + 1, budget)
         except Refused as refused:
@@ -105,17 +102,15 @@ def check_record(rules: Mapping[str, Rule], required: Collection[str]) -> Check:
     """A TypedDict: its keys and no others."""
 
     def check(value: object, depth: int, budget: Budget) -> None:
-        if not issubclass(type(value), dict):
-            raise mismatch(value, "dict")
-        mapping = cast("dict[str, object]", value)
-        charge(dict.__len__(mapping), _MEMBER, depth, budget)
+        mapping = _base_dict(value)
+        charge(len(mapping), _MEMBER, depth, budget)
         for name in required:
-            if not dict.__contains__(mapping, name):
+            if name not in mapping:
                 raise Refused(value, f"its key {name!r} is missing")
-        for key, item in dict.items(mapping):
+        for key, item in mapping.items():
             rule = rules.get(key) if type(key) is str else None
             if rule is None:
-                raise Refused(value, f"the annotation doesn't name its key{member(key)}")
+                raise Refused(value, f"the annotation doesn't name its key {outline(key)}")
             if type(item) not in rule.plain:
                 _descend(rule, item, depth, budget, member(key))
 
@@ -157,15 +152,18 @@ def union(rules: Sequence[Rule]) -> Rule:
     return Rule(check, by_kind, plain)
 
 
-def _check_keys(mapping: dict[object, object], keys: Rule, depth: int, budget: Budget) -> None:
-    for key in dict.__iter__(mapping):
-        if type(key) not in keys.plain:
-            try:
-                keys.check(key, depth + 1, budget)
-            except Refused as refused:
-                refused.why = f"as a key, {refused.why}"
-                refused.at(member(key))
-                raise
+def _base_dict(value: object) -> dict[object, object]:
+    if not issubclass(type(value), dict):
+        raise mismatch(value, "dict")
+    return dict.copy(cast("dict[object, object]", value))
+
+
+def _check_key(key: object, keys: Rule, depth: int, budget: Budget) -> None:
+    try:
+        keys.check(key, depth + 1, budget)
+    except Refused as refused:
+        refused.why = f"as a key of a dict, {refused.why}"
+        raise
 
 
 def _descend(rule: Rule, item: object, depth: int, budget: Budget, part: str) -> None:
@@ -176,12 +174,12 @@ def _descend(rule: Rule, item: object, depth: int, budget: Budget, part: str) ->
         raise
 
 
-def _position(items: Collection[object], item: object) -> str:
+def _position(items: Iterable[object], item: object) -> str:
     index = next((index for index, other in enumerate(items) if other is item), 0)
     return f"[{index}]"
 
 
-_NATIVE = frozenset({str, int, bool, NoneType})
+_NATIVE: frozenset[type] = frozenset({str, int, bool, NoneType})
 NATIVE = Rule(check_native, (object,), _NATIVE)
 _check_native_items = check_items(list, NATIVE)
 _check_native_mapping = check_mapping(TEXT, NATIVE)

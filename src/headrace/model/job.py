@@ -37,7 +37,7 @@ class Until(StrEnum):
     """For a time of its own, whatever becomes of the job."""
 
 
-class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What the caller asked for this one job, beyond what its task says. None: as the task says."""
 
     timeout: float | None = None
@@ -52,7 +52,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
 DEFAULT_OPTIONS = Options()
 
 
-class NewJob(msgspec.Struct, frozen=True):
+class NewJob(msgspec.Struct, frozen=True, gc=False):
     """A request to run a task, complete and checked; only the storage's clock is missing."""
 
     id: str
@@ -73,7 +73,7 @@ class NewJob(msgspec.Struct, frozen=True):
     options: Options = DEFAULT_OPTIONS
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
+class AttemptRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One ended attempt that did not complete the job."""
 
     attempt: int
@@ -85,7 +85,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, array_like=True):
     failure: Failure | None = None
 
 
-class Job(msgspec.Struct, frozen=True, array_like=True):
+class Job(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One row. Times are milliseconds since 1970 UTC by the storage's clock.
 
     The fields stand in the order in which storages read and write them.

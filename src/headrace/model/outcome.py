@@ -42,7 +42,7 @@ class Cancelled(Control):
         super().__init__(reason)
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(msgspec.Struct, frozen=True, gc=False):
     """An error in the form that is stored: bounded text."""
 
     kind: str
@@ -52,7 +52,7 @@ class Failure(msgspec.Struct, frozen=True):
     traceback: str = ""
 
 
-class Returned(msgspec.Struct, frozen=True):
+class Returned(msgspec.Struct, frozen=True, gc=False):
     """The handler returned."""
 
     result: bytes | None = None
@@ -61,7 +61,7 @@ class Returned(msgspec.Struct, frozen=True):
     """Why a value could not be kept. The job completes all the same."""
 
 
-class Raised(msgspec.Struct, frozen=True):
+class Raised(msgspec.Struct, frozen=True, gc=False):
     """The handler raised, or ran out of time."""
 
     failure: Failure
@@ -69,26 +69,26 @@ class Raised(msgspec.Struct, frozen=True):
     """True where another attempt is not wanted (``give_up_on``)."""
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """The handler raised PermanentFailure."""
 
     failure: Failure
 
 
-class Snoozed(msgspec.Struct, frozen=True):
+class Snoozed(msgspec.Struct, frozen=True, gc=False):
     """The handler raised Snooze or Throttled."""
 
     delay: float
     reason: str = "snoozed"
 
 
-class Stopped(msgspec.Struct, frozen=True):
+class Stopped(msgspec.Struct, frozen=True, gc=False):
     """The handler was cancelled, or raised Cancelled."""
 
     reason: str
 
 
-class Crashed(msgspec.Struct, frozen=True):
+class Crashed(msgspec.Struct, frozen=True, gc=False):
     """The process that ran this one attempt died: a crash that nothing else can be blamed for."""
 
     failure: Failure

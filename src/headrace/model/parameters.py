@@ -13,7 +13,7 @@ import msgspec
 from headrace.model.annotation import Annotation, Unsupported
 from headrace.model.errors import InvalidOption
 from headrace.model.refusal import told
-from headrace.model.strictness import Rule
+from headrace.model.strictness import optional
 
 _NAMED = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
@@ -30,7 +30,8 @@ class Parameters:
             raise InvalidOption(f"function of task {task!r}", function, f"it has no signature: {told(error)}") from None
         self.all = tuple(self.signature.parameters.values())
         self.annotations = [self._annotation(parameter) for parameter in self.all]
-        self.rules = tuple(self._rule(*pair) for pair in zip(self.all, self.annotations, strict=True))
+        pairs = zip(self.all, self.annotations, strict=True)
+        self.rules = tuple(optional(each.rule) if _optional(parameter) else each.rule for parameter, each in pairs)
         self.record = self._record_type()
         self.returns = self._returns()
 
@@ -71,12 +72,6 @@ class Parameters:
     def _refusal(self, parameter: Parameter, why: str) -> InvalidOption:
         option = f"annotation of parameter {parameter.name!r} of task {self._task!r}"
         return InvalidOption(option, parameter.annotation, why)
-
-    def _rule(self, parameter: Parameter, annotation: Annotation) -> Rule:
-        rule = annotation.rule
-        if _optional(parameter):
-            return Rule(rule.check, rule.kinds, rule.plain | {msgspec.UnsetType})
-        return rule
 
     def _record_type(self) -> type[msgspec.Struct]:
         by_name = [parameter for parameter in self.all if parameter.kind is Parameter.KEYWORD_ONLY]
@@ -129,5 +124,6 @@ def _globals(function: Callable[..., object]) -> dict[str, Any]:
         inner = inner.func
     inner = inspect.unwrap(inner)
     if not hasattr(inner, "__globals__"):
-        inner = getattr(type(inner), "__call__", inner)
-    return getattr(inner, "__globals__", {})
+        inner = type(inner).__call__
+    names: dict[str, Any] = getattr(inner, "__globals__", {})
+    return names

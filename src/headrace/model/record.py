@@ -12,7 +12,7 @@ class Expect(StrEnum):
     ANY = "any"
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as stored."""
 
     kind: str
@@ -23,7 +23,7 @@ class Record(msgspec.Struct, frozen=True):
     """Rises at every put. A record that lapsed or was removed starts again at 1."""
 
 
-class Put(msgspec.Struct, frozen=True):
+class Put(msgspec.Struct, frozen=True, gc=False):
     """One compare-and-set."""
 
     kind: str

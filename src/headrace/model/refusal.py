@@ -1,8 +1,10 @@
 """Why a value can't be stored, and where in the payload it stands."""
 
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from typing import cast
 from uuid import UUID
 
 from headrace.model.errors import NotSerializable, PayloadRefused, PayloadTooDeep
@@ -11,6 +13,7 @@ MAX_DEPTH = 64
 """Containers inside each other, the argument itself being the first."""
 
 _LONGEST_TEXT = 60
+_START = slice(_LONGEST_TEXT + 1)
 _MOST_SHOWN = 8
 _LONGEST_PATH = 400
 _SCALARS = frozenset({bool, int, float, type(None), datetime, date, time, timedelta, Decimal, UUID})
@@ -41,6 +44,9 @@ class Refused(Exception):
 class RefusedDepth(Refused):
     """A container deeper than MAX_DEPTH, or one that holds itself."""
 
+    def __init__(self) -> None:
+        super().__init__(None, "")
+
     def public(self, root: str = "") -> PayloadRefused:
         """The error that the caller sees."""
         return PayloadTooDeep(joined(root, self.parts), MAX_DEPTH)
@@ -66,8 +72,10 @@ def outline(value: object) -> str:
             return repr(value)
         except Exception:  # an int of more digits than Python prints, a time whose tzinfo is broken
             return f"<{kind.__name__}>"
-    if issubclass(kind, str | bytes):
-        return _cut(value)
+    if issubclass(kind, str):
+        return _cut(str.__getitem__(cast("str", value), _START))
+    if kind is bytes:
+        return _cut(cast("bytes", value)[_START])
     if issubclass(kind, Enum):
         return f"{kind.__name__}.{getattr(value, '_name_', '?')}"
     if kind in _CONTAINERS:
@@ -102,16 +110,14 @@ def told(error: BaseException) -> str:
     return text[:_LONGEST_PATH] or type(error).__name__
 
 
-def _cut(value: object) -> str:
-    base: type[str | bytes] = str if issubclass(type(value), str) else bytes
-    start = base.__getitem__(value, slice(_LONGEST_TEXT + 1))  # type: ignore[arg-type]
+def _cut(start: str | bytes) -> str:
     return repr(start) if len(start) <= _LONGEST_TEXT else f"{start[:_LONGEST_TEXT]!r}…"
 
 
 def _contents(value: object) -> str:
-    items = list(value.items()) if isinstance(value, dict) else list(value)  # type: ignore[call-overload]
-    flat = [part for item in items for part in (item if isinstance(value, dict) else (item,))]
-    if len(items) <= _MOST_SHOWN and all(type(part) in _SCALARS | _TEXTS for part in flat):
-        shown = [": ".join(outline(part) for part in (item if isinstance(value, dict) else (item,))) for item in items]
-        return f"{type(value).__name__}({', '.join(shown)})"
+    """The items of a small and flat container, the size of any other."""
+    items = cast("Collection[object]", value)
+    parts = [*items, *value.values()] if isinstance(value, dict) else list(items)
+    if len(items) <= _MOST_SHOWN and all(type(part) in _SCALARS | _TEXTS for part in parts):
+        return repr(value)
     return f"<{type(value).__name__} of {len(items)} items>"

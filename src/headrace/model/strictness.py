@@ -10,11 +10,13 @@ from datetime import datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 
+import msgspec
+
 from headrace.model.errors import PayloadTooLarge
 from headrace.model.refusal import MAX_DEPTH, Refused, RefusedDepth, named, told
 
 Budget = list[int]
-"""One number: bytes that the payload may still take. Ends the walk over containers that share their parts."""
+"""Bytes that the payload may still take, and the limit. Ends the walk over containers that share their parts."""
 
 Check = Callable[[object, int, Budget], None]
 """Look at a value at a depth; raise Refused, or return if it decodes to an equal value."""
@@ -37,12 +39,26 @@ class Rule:
 
 def charge(count: int, each: int, depth: int, budget: Budget) -> None:
     """Enter a container of ``count`` items that take at least ``each`` bytes."""
-    if depth > MAX_DEPTH:
-        raise RefusedDepth(None, "")
     budget[0] -= count * each
-    if budget[0] < 0:
-        limit = budget[1]
-        raise PayloadTooLarge(limit - budget[0], limit)
+    if depth > MAX_DEPTH or budget[0] < 0:
+        raise beyond(depth, budget)
+
+
+def beyond(depth: int, budget: Budget) -> Exception:
+    """Why a container can't be entered."""
+    limit = budget[1]
+    return RefusedDepth() if depth > MAX_DEPTH else PayloadTooLarge(limit - budget[0], limit)
+
+
+def optional(rule: Rule) -> Rule:
+    """The rule, or UNSET for what the caller leaves to a default."""
+    inner = rule.check
+
+    def check(value: object, depth: int, budget: Budget) -> None:
+        if value is not msgspec.UNSET:
+            inner(value, depth, budget)
+
+    return Rule(check, rule.kinds, rule.plain | {msgspec.UnsetType})
 
 
 def mismatch(value: object, expected: str) -> Refused:
@@ -111,7 +127,7 @@ def check_enum(kind: type[Enum]) -> Check:
     """Members of one enumeration."""
 
     def check(value: object, depth: int, budget: Budget) -> None:  # noqa: ARG001
-        if type(value) is not kind and not (issubclass(type(value), kind)):
+        if not issubclass(type(value), kind):
             raise mismatch(value, kind.__name__)
 
     return check
@@ -133,7 +149,7 @@ def _check_member(value: object, base: type) -> None:
     """An enumeration's member is stored as its value, which its class may have made a different one."""
     if issubclass(type(value), Enum):
         stored = value.value  # type: ignore[attr-defined]
-        if type(stored) is not base or base.__eq__(value, stored) is not True:
+        if type(stored) is not base or base(value) != stored:
             raise Refused(value, f"an enumeration's member whose value is not this {base.__name__}")
 
 

@@ -1,18 +1,18 @@
 """JSON text as it is stored: one encoder for all payloads and results."""
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import msgspec
 
 from headrace.model.errors import PayloadTooLarge
 from headrace.model.refusal import Refused, member, told
 
-_DIGITS = 4300
+DIGITS = 4300
 """msgspec reads no longer int, however far ``sys.set_int_max_str_digits`` allows to write one."""
 
-_TOO_LONG = f"it has more than {_DIGITS:,} digits"
+_TOO_LONG = f"it has more than {DIGITS:,} digits"
 
 
 def is_pydantic(kind: type) -> bool:
@@ -30,12 +30,21 @@ def encode(record: object, limit: int) -> bytes:
     try:
         encoded = _ENCODER.encode(record)
     except Exception as error:
-        raise _refusal(record, error) from None
+        raise refusal(record, error) from None
+    if len(encoded) > limit or len(encoded) > DIGITS:
+        check_size(record, encoded, limit)
+    return encoded
+
+
+def check_size(record: object, encoded: bytes, limit: int) -> None:
+    """Refuse what is over the limit, and ints so long that no worker could read them."""
     if len(encoded) > limit:
         raise PayloadTooLarge(len(encoded), limit)
-    if len(encoded) > _DIGITS and not 0 < sys.get_int_max_str_digits() <= _DIGITS:
-        _check_digits(record, encoded)
-    return encoded
+    if not 0 < sys.get_int_max_str_digits() <= DIGITS:
+        try:
+            msgspec.json.decode(encoded)
+        except msgspec.ValidationError:
+            raise Refused(record, _TOO_LONG) from None
 
 
 def decoder(hint: Any, customs: bool) -> "msgspec.json.Decoder[Any]":
@@ -70,7 +79,7 @@ def _base(value: object) -> object:
     raise TypeError(f"JSON has no type for {kind.__name__}")
 
 
-def _refusal(record: object, error: Exception) -> Refused:
+def refusal(record: object, error: Exception) -> Refused:
     """Follow the failure down to the value that causes it."""
     parts: list[str] = []
     value, found = record, True
@@ -98,14 +107,14 @@ def _failure(value: object) -> Exception | None:
 def _children(value: object) -> Iterator[tuple[str, object]]:
     kind = type(value)
     if issubclass(kind, dict):
-        for key, item in dict.items(value):  # type: ignore[arg-type]
+        for key, item in dict.items(cast("dict[object, object]", value)):
             yield member(key), key
             yield member(key), item
     elif issubclass(kind, list | tuple | set | frozenset):
-        for index, item in enumerate(value):  # type: ignore[arg-type]
+        for index, item in enumerate(cast("Iterable[object]", value)):
             yield f"[{index}]", item
     else:
-        names = getattr(kind, "__struct_fields__", None) or getattr(kind, "__dataclass_fields__", ())
+        names: Iterable[str] = getattr(kind, "__struct_fields__", getattr(kind, "__dataclass_fields__", ()))
         for name in names:
             item = getattr(value, name, None)
             if item is not msgspec.UNSET:
@@ -118,13 +127,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValueError) and "digits" in told(error):
         return _TOO_LONG
     return told(error)
-
-
-def _check_digits(record: object, encoded: bytes) -> None:
-    try:
-        msgspec.json.decode(encoded)
-    except msgspec.ValidationError:
-        raise Refused(record, _TOO_LONG) from None
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_base)

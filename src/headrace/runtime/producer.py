@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.job import Job
-from headrace.runtime.attempt import Attempt
+from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.lanes import Lanes
@@ -122,6 +122,8 @@ class Producer:
                 self._lonely.append((job, self._clock.monotonic() + self._settings.lease))
             else:
                 attempt = Attempt(job, handler)
+                if job.cancel_requested:  # while another worker had it, which didn't stop it
+                    attempt.stop_for(Stop.CANCEL)
                 self._attempts.start(attempt)
                 ready.append(attempt)
         if ready:

@@ -30,7 +30,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     """One sentence for users: what an acknowledged job survives, and what it does not."""
 
 
-class Receipt(msgspec.Struct, Generic[R], frozen=True):
+class Receipt(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """The answer to one new job. ``R`` is what its task returns, where that is known."""
 
     id: str
@@ -40,14 +40,14 @@ class Receipt(msgspec.Struct, Generic[R], frozen=True):
     """With ``duplicate``: whether the holder was enqueued with another task or payload. False where it is gone."""
 
 
-class Demand(msgspec.Struct, frozen=True):
+class Demand(msgspec.Struct, frozen=True, gc=False):
     """How many jobs of one queue a worker has room for."""
 
     queue: str
     limit: int
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """A job that a worker believes to hold."""
 
     job_id: str

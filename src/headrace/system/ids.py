@@ -33,25 +33,32 @@ class Ids:
         self._lock = threading.Lock()
         self._random = random.Random(os.urandom(32) if self._seed is None else self._seed)
         self._last_ms = 0
-        self._tail = 0
+        self._counter = 0
+        self._prefix = ""
 
     def new(self) -> str:
-        """The next id."""
+        """The next id: 48 bits of time, 12 random bits for each millisecond, 61 bits that count up by random steps."""
         with self._lock:
             now = self._clock.wall()
             if now > self._last_ms:
-                self._last_ms = now
-                self._tail = self._random.getrandbits(73)
+                self._turn(now)
             else:
-                self._tail += 1 + self._random.getrandbits(32)
-                if self._tail >> 74:
-                    self._last_ms += 1
-                    self._tail = self._random.getrandbits(73)
-            tail, moment = self._tail, self._last_ms
-        # 48 bits of time, version 7, 12 bits, variant 2, 62 bits
-        high, low = tail >> 62, tail & 0x3FFFFFFFFFFFFFFF
-        text = f"{moment:012x}7{high:03x}{low | 0x8000000000000000:016x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+                self._counter += 1 + self._random.getrandbits(32)
+                if self._counter >= _COUNTER_END:
+                    self._turn(self._last_ms + 1)
+            low = self._counter
+            return f"{self._prefix}{low >> 48:04x}-{low & 0xFFFFFFFFFFFF:012x}"
+
+    def _turn(self, moment: int) -> None:
+        self._last_ms = moment
+        time_text = f"{moment:012x}"
+        self._prefix = f"{time_text[:8]}-{time_text[8:]}-7{self._random.getrandbits(12):03x}-"
+        self._counter = _COUNTER_START + self._random.getrandbits(61)
+
+
+_COUNTER_START = 0x8000000000000000
+"""The two highest bits of the last half are the variant, 10; the next starts at 0, so that counting can't overflow."""
+_COUNTER_END = 0xC000000000000000
 
 
 def age_of(job_id: str, now_ms: int) -> float:

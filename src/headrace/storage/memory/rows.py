@@ -78,6 +78,10 @@ class Rows:
         del self.jobs[job.id]
         self._step_out(job, self.lanes[job.queue])
 
+    def crowded(self, state: State, most: int) -> list[Lane]:
+        """The queues that have more jobs than that in this state, by name."""
+        return [self.lanes[queue] for queue in sorted(q for q, lane in self.lanes.items() if lane.counts[state] > most)]
+
     def newest_first(self, after: str | None) -> Iterator[Job]:
         """Jobs in falling order of their ids, from below ``after``."""
         if not self._in_order or len(self._ids) > 2 * len(self.jobs) + 64:

@@ -147,7 +147,7 @@ class Store:
             return []
         left = (
             self.rows.jobs[job_id]
-            for holder, held in self.rows.held_by.items()
+            for holder, held in sorted(self.rows.held_by.items())
             if not self._leases.live(holder, now)
             for job_id in sorted(held)
         )
@@ -238,10 +238,9 @@ class Store:
                 too_old = (now - round(rule.age * 1000) + 1,)
                 removed += self._prune(self.rows.ageing[state].take(limit - removed, too_old))
                 removed += self._prune(self.rows.expiring[state].take(limit - removed, (now + 1,)))
-                for lane in self.rows.lanes.values():
+                for lane in self.rows.crowded(state, rule.most):
                     beyond = min(lane.counts[state] - rule.most, limit - removed)
-                    if beyond > 0:
-                        removed += self._prune(lane.finals[state].take(beyond))
+                    removed += self._prune(lane.finals[state].take(beyond))
         self._keys.forget_lapsed(now)
         self.records.forget_lapsed(self.boot_now())
         return removed

@@ -37,6 +37,8 @@ def find(transaction: Transaction, where: Filter, limit: int, after: str | None)
 
 
 def _index(where: Filter) -> str:
+    if where.cancel_requested:
+        return "INDEXED BY jobs_stopping"
     if where.states is not None and len(where.states) == 1:
         name = _ONE_STATE.get(next(iter(where.states)))
         if name is not None:
@@ -45,18 +47,20 @@ def _index(where: Filter) -> str:
 
 
 def _conditions(where: Filter) -> tuple[list[str], list[str | int | float | None]]:
+    # A plus keeps SQLite from walking another index than that of ids, and sorting all it finds there for one page.
+    plus = "" if _index(where) else "+"
     conditions: list[str] = []
     parameters: list[str | int | float | None] = []
     if where.states is not None:
         # As literals: only so does SQLite see that a partial index holds these rows.
         names = [f"'{state.value}'" for state in sorted(where.states)]
-        conditions.append(f"state = {names[0]}" if len(names) == 1 else f"state IN ({', '.join(names)})")
+        conditions.append(f"{plus}state = {names[0]}" if len(names) == 1 else f"{plus}state IN ({', '.join(names)})")
     for column, wanted in (("queue", where.queue), ("task", where.task), ("worker", where.worker)):
         if wanted is not None:
-            conditions.append(f"{column} = ?")
+            conditions.append(f"+{column} = ?")
             parameters.append(wanted)
     if where.cancel_requested is not None:
-        conditions.append(f"cancel_requested = {int(where.cancel_requested)}")
+        conditions.append(f"{plus}cancel_requested = {int(where.cancel_requested)}")
     return conditions, parameters
 
 

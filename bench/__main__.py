@@ -1,0 +1,25 @@
+"""``python -m bench [--json FILE] [enqueue] [drain] [latency]``: measure, and print one table."""
+
+import sys
+
+from bench import drain, enqueue, latency
+from bench.setting import machine, save, show
+
+QUESTIONS = {"enqueue": enqueue.measure, "drain": drain.measure, "latency": latency.measure}
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code is 0 whatever the figures are: a bench measures, a test judges."""
+    path = arguments[arguments.index("--json") + 1] if "--json" in arguments else None
+    chosen = [name for name in arguments if name in QUESTIONS] or list(QUESTIONS)
+    for name, value in machine().items():
+        print(f"{name:10} {value}")
+    figures = [figure for name in chosen for figure in QUESTIONS[name]()]
+    show(figures)
+    if path is not None:
+        save(path, figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

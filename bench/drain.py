@@ -1,0 +1,67 @@
+"""How many no-op async jobs a second one worker process takes from enqueued to completed, and what it weighs."""
+
+import asyncio
+import resource
+import statistics
+from time import perf_counter
+
+from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, run_python, store
+from headrace.interface.task import Task
+
+_ROUNDS = 5
+
+
+def measure() -> list[Figure]:
+    """Medians of five rounds; the worker's memory is read in a process of its own."""
+    figures = []
+    for kind, jobs, target in ((MEMORY, 100_000, 80_000), (SQLITE, 30_000, 25_000)):
+        rates = []
+        for _ in range(_ROUNDS):
+            with store(kind) as url:
+                rates.append(asyncio.run(_drain(url, jobs)))
+        figures.append(Figure("drain, concurrency 100", kind, statistics.median(rates), "jobs/s", target))
+    figures.append(Figure("worker RSS after 100,000 jobs", SQLITE, _weigh(), "MB", 60, least=False))
+    return figures
+
+
+async def _drain(url: str, jobs: int) -> float:
+    app = make_app(url)
+    handler = app.registry.require("noop")
+    async with app:
+        task = Task(app, handler.function, handler)
+        for _ in range(jobs // 1000):
+            await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
+        started = perf_counter()
+        async with app.worker({"default": 100}) as worker:
+            await worker.idle()
+            return jobs / (perf_counter() - started)
+
+
+def _weigh() -> float:
+    with store(SQLITE) as url:
+        asyncio.run(_fill(url, 100_000))
+        child = run_python("-m", "bench.drain", url)
+        out, _ = child.communicate(timeout=120)
+        return float(out.strip().splitlines()[-1])
+
+
+async def _fill(url: str, jobs: int) -> None:
+    app = make_app(url)
+    handler = app.registry.require("noop")
+    async with app:
+        task = Task(app, handler.function, handler)
+        for _ in range(jobs // 1000):
+            await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
+
+
+def weigh_worker(url: str) -> None:
+    """Runs in a process of its own: drains the store and prints its peak memory in MB."""
+    app = make_app(url)
+    app.run({"default": 100}, until_idle=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    import sys
+
+    weigh_worker(sys.argv[1])

@@ -1,0 +1,60 @@
+"""Connections as this storage needs them."""
+
+import sqlite3
+from urllib.parse import quote
+
+APPLICATION_ID = 0x48445243
+"""HDRC, in the header of every file of ours."""
+_CACHE_KIB = 65_536
+_PATIENT = 5.0
+"""Seconds a reader waits for the rare lock of a recovery."""
+
+
+def connect_writer(path: str, *, durable: bool) -> sqlite3.Connection:
+    """For the one thread that writes. It never waits inside SQLite, whose busy handler sleeps too long."""
+    connection = _connect(path, "rw", 0.0)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        set_durable(connection, durable)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def set_durable(connection: sqlite3.Connection, durable: bool) -> None:
+    """Whether a commit waits for the disk."""
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    # Without it, macOS only hands the data to the drive.
+    connection.execute(f"PRAGMA fullfsync = {int(durable)}")
+
+
+def connect_reader(path: str, *, mode: str = "rw") -> sqlite3.Connection:
+    """For the one thread that reads."""
+    connection = _connect(path, mode, _PATIENT)
+    try:
+        connection.execute("PRAGMA query_only = 1")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(path)}?{mode if '=' in mode else f'mode={mode}'}",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        # A checkpoint of SQLite's own could race a commit of another process: ours run under the writers' turn.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA mmap_size = 0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

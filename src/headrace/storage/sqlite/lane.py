@@ -1,0 +1,74 @@
+"""A thread that serves operations in the order in which they come, all that wait at once."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+from headrace.storage.sqlite.operation import Operation
+from headrace.system.spawn import start_thread
+
+Batch = list[Operation[object]]
+
+
+class Lane:
+    """Serves batches until it is stopped."""
+
+    def __init__(
+        self,
+        name: str,
+        most_rows: int,
+        serve: Callable[[Batch], None],
+        rest: Callable[[], float | None],
+        end: Callable[[], None],
+    ) -> None:
+        self._waiting: SimpleQueue[Operation[object] | None] = SimpleQueue()
+        self._most_rows, self._serve, self._rest, self._end = most_rows, serve, rest, end
+        self._enders: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._stopping = False
+        start_thread(name, self._run)
+
+    def submit(self, operation: Operation[object]) -> None:
+        """From any thread."""
+        self._waiting.put(operation)
+
+    def is_busy(self) -> bool:
+        """Whether more is waiting."""
+        return not self._waiting.empty()
+
+    def stop(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
+        """Ends the thread once it has served what waits."""
+        ended: asyncio.Future[None] = loop.create_future()
+        self._enders.append((loop, ended))
+        self._waiting.put(None)
+        return ended
+
+    def _run(self) -> None:
+        while not self._stopping:
+            batch = self._gather()
+            if batch:
+                self._serve(batch)
+        self._end()
+        for loop, ended in self._enders:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_conclude, ended)
+
+    def _gather(self) -> Batch:
+        batch: Batch = []
+        rows = 0
+        with suppress(Empty):
+            operation = self._waiting.get(timeout=self._rest() if self._waiting.empty() else None)
+            while operation is not None:
+                if not operation.future.cancelled():
+                    batch.append(operation)
+                    rows += operation.rows
+                    if rows >= self._most_rows:
+                        return batch
+                operation = self._waiting.get_nowait()
+            self._stopping = True
+        return batch
+
+
+def _conclude(ended: "asyncio.Future[None]") -> None:
+    if not ended.done():
+        ended.set_result(None)

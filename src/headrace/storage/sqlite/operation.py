@@ -1,0 +1,82 @@
+"""A call on its way to a thread, and its answer on the way back."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
+from headrace.storage.sqlite.moments import Moment
+from headrace.storage.sqlite.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Hears(Protocol):
+    """Somebody on one loop who may want to hear of topics."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def wants(self, topics: Iterable[str]) -> bool:
+        """Whether any of these is listened to. From any thread."""
+        ...
+
+    def hear(self, topics: Iterable[str]) -> None:
+        """Wakes who listens. On its loop."""
+        ...
+
+
+class Operation(Generic[T]):
+    """One call: what to do, at whose moment, and where the answer goes."""
+
+    __slots__ = ("answer", "error", "future", "idle", "loop", "moment", "nothing", "reads_counts", "rows", "run")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        run: Callable[[Transaction], T],
+        moment: Callable[[], Moment],
+        rows: int = 1,
+        *,
+        idle: Callable[[Transaction], bool] | None = None,
+        nothing: T | None = None,
+        reads_counts: bool = False,
+    ) -> None:
+        self.loop = loop
+        self.future: asyncio.Future[T] = loop.create_future()
+        self.run, self.moment, self.rows = run, moment, rows
+        self.idle, self.nothing = idle, nothing
+        """Asked before any lock is taken: whether there is nothing to do, and what is answered then."""
+        self.reads_counts = reads_counts
+        self.answer: T | None = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Tells the caller. On its loop."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)  # type: ignore[arg-type]
+
+
+def deliver(operations: Iterable[Operation[object]], hearers: Iterable[Hears], topics: set[str]) -> None:
+    """Tells all callers and listeners: one call into each loop, however many they are."""
+    by_loop: dict[asyncio.AbstractEventLoop, tuple[list[Operation[object]], list[Hears]]] = {}
+    for operation in operations:
+        by_loop.setdefault(operation.loop, ([], []))[0].append(operation)
+    if topics:
+        for hearer in hearers:
+            if hearer.wants(topics):
+                by_loop.setdefault(hearer.loop, ([], []))[1].append(hearer)
+    for loop, (settled, hearing) in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_arrive, settled, hearing, topics)
+        except RuntimeError:
+            continue  # that loop is closed: nobody is left to tell
+
+
+def _arrive(settled: list[Operation[object]], hearing: list[Hears], topics: set[str]) -> None:
+    for operation in settled:
+        operation.settle()
+    for hearer in hearing:
+        hearer.hear(topics)

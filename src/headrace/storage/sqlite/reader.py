@@ -1,0 +1,82 @@
+"""The one thread that reads: beside the writer, and never in its way."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+
+from headrace.model.errors import StoreUnreachable
+from headrace.storage.sqlite.connecting import connect_reader
+from headrace.storage.sqlite.faults import breaks_connection, translated
+from headrace.storage.sqlite.lane import Batch, Lane
+from headrace.storage.sqlite.operation import Operation, deliver
+from headrace.storage.sqlite.transaction import Transaction
+
+_MOST_AT_ONCE = 64
+"""Answers to a call into the loop: the first need not wait for all."""
+
+
+class Reader:
+    """Owns the reading connection. Each statement is its own transaction: none stays open and keeps the -wal."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._lane = Lane("headrace-sqlite-reader", _MOST_AT_ONCE, self._serve, lambda: None, self._end)
+        self.submit, self.stop = self._lane.submit, self._lane.stop
+
+    def connection(self) -> sqlite3.Connection:
+        """In its thread."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if os.access(self._path, os.W_OK) and os.access(os.path.dirname(self._path), os.W_OK):
+            return _checked(connect_reader(self._path))
+        with suppress(sqlite3.Error):
+            return _checked(connect_reader(self._path, mode="ro"))
+        if not os.path.exists(f"{self._path}-wal"):
+            # On a disk that nobody can write, nobody can change what is read.
+            return _checked(connect_reader(self._path, mode="immutable=1"))
+        return _checked(connect_reader(self._path, mode="ro"))
+
+    def _serve(self, batch: Batch) -> None:
+        for operation in batch:
+            try:
+                operation.answer = operation.run(Transaction(self.connection(), operation.moment()))
+            except sqlite3.Error as error:
+                operation.error = self._told(error)
+            except Exception as error:
+                operation.error = error
+            except BaseException as error:
+                operation.error = StoreUnreachable(self._path, f"its reader was interrupted: {error!r}")
+        deliver(batch, (), set())
+
+    def _told(self, error: sqlite3.Error) -> Exception:
+        told = translated(error, self._path, 0.0)
+        told.__cause__ = error
+        if breaks_connection(error) and self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        return told
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+Run = Callable[[Transaction], object]
+AnyOperation = Operation[object]

@@ -1,0 +1,229 @@
+"""The handle: one event loop's door to the store."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Literal, Self, TypeVar
+
+from headrace.model.change import Change, Verdict
+from headrace.model.errors import AppClosed, WrongLoop
+from headrace.model.job import Job, NewJob
+from headrace.model.record import Put, Record
+from headrace.model.state import State
+from headrace.storage.contract import (
+    Beat,
+    Capabilities,
+    Demand,
+    Filter,
+    Holding,
+    Keep,
+    Listener,
+    Page,
+    Receipt,
+)
+from headrace.storage.sqlite import applying, claiming, finding, inserting, inspection, leasing, pruning, records
+from headrace.storage.sqlite.listening import Hub, SqliteListener
+from headrace.storage.sqlite.moments import Moments
+from headrace.storage.sqlite.operation import Operation
+from headrace.storage.sqlite.store import Settings, Store
+from headrace.storage.sqlite.transaction import Transaction
+from headrace.system.clock import Clock, SystemClock
+
+T = TypeVar("T")
+
+_PROMISE = {
+    "full": "An acknowledged job survives the end of the process and the loss of power, as far as the disk keeps "
+    "what it has synced.",
+    "normal": "An acknowledged job survives the end of the process; the last ones before a loss of power may be gone.",
+}
+
+
+class SqliteStorage:
+    """Keeps jobs in one file. Implements ``contract.Storage``, whose docstrings apply."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        clock: Clock | None = None,
+        durability: Literal["full", "normal"] = "full",
+        auto_migrate: bool = True,
+        patience: float = 10.0,
+        filesystem_checked: bool = True,
+        read_only: bool = False,
+        moments: Moments | None = None,
+    ) -> None:
+        self._path = os.path.abspath(os.fspath(path))
+        self._durability: Literal["full", "normal"] = durability
+        self._settings = Settings(durability == "full", auto_migrate, patience, filesystem_checked, read_only)
+        self._moments = moments or Moments(clock or SystemClock())
+        self._moment = self._moments.read
+        self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._store: Store | None = None
+        self._hub: Hub | None = None
+        self._opening: asyncio.Future[None] | None = None
+        self._under_way: set[asyncio.Future[object]] = set()
+        self._closed = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("sqlite", "many", True, _PROMISE[self._durability])
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        if os.getpid() != self._pid or self._loop not in (None, loop):
+            raise WrongLoop(f"this handle on {self._path}")
+        if self._closed:
+            raise AppClosed
+        self._loop = loop
+        if self._opening is None or (self._opening.done() and (self._opening.cancelled() or self._opening.exception())):
+            self._opening = asyncio.ensure_future(self._open(loop))
+        await asyncio.shield(self._opening)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        store = Store.join(inspection.resolve_path(self._path))
+        operation = Operation(loop, lambda _: store.prepare(self._settings), self._moment)
+        try:
+            store.reader.submit(operation)
+            await operation.future
+        except BaseException:
+            await store.leave(loop)
+            raise
+        self._store = store
+        self._hub = Hub(loop, store.post, store.folder)
+        self._hub.data_version = self._data_version
+        store.add_hub(self._hub)
+
+    async def close(self) -> None:
+        if os.getpid() != self._pid or self._closed:
+            return
+        self._closed = True
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self._store is None or self._hub is None:
+            return
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        self._store.remove_hub(self._hub)
+        self._hub.close()
+        await self._store.leave(asyncio.get_running_loop())
+
+    async def migrate(self) -> int:
+        store = self._entered()
+        return await self._read(lambda _: store.migrate(self._settings.patience))
+
+    def sibling(self) -> Self:
+        settings = self._settings
+        return type(self)(
+            self._path,
+            durability=self._durability,
+            auto_migrate=settings.auto_migrate,
+            patience=settings.patience,
+            filesystem_checked=settings.filesystem_checked,
+            read_only=settings.read_only,
+            moments=self._moments,
+        )
+
+    def _entered(self) -> Store:
+        if os.getpid() != self._pid or asyncio.get_running_loop() is not self._loop:
+            raise WrongLoop(f"this handle on {self._path}")
+        if self._closed or self._store is None:
+            raise AppClosed
+        return self._store
+
+    async def _await(self, operation: Operation[T]) -> T:
+        future = operation.future
+        self._under_way.add(future)  # type: ignore[arg-type]
+        try:
+            return await future
+        finally:
+            self._under_way.discard(future)  # type: ignore[arg-type]
+
+    async def _write(self, run: Callable[[Transaction], T], rows: int, *, reads_counts: bool = False) -> T:
+        store, loop = self._entered(), asyncio.get_running_loop()
+        operation = Operation(loop, run, self._moment, rows, reads_counts=reads_counts)
+        store.writer.submit(operation)
+        return await self._await(operation)
+
+    async def _write_unless(
+        self, idle: Callable[[Transaction], bool], nothing: T, run: Callable[[Transaction], T], rows: int
+    ) -> T:
+        store, loop = self._entered(), asyncio.get_running_loop()
+        operation = Operation(loop, run, self._moment, rows, idle=idle, nothing=nothing)
+        store.writer.submit(operation)
+        return await self._await(operation)
+
+    async def _read(self, run: Callable[[Transaction], T]) -> T:
+        store = self._entered()
+        operation = Operation(asyncio.get_running_loop(), run, self._moment)
+        store.reader.submit(operation)
+        return await self._await(operation)
+
+    async def _data_version(self) -> int:
+        return await self._read(lambda transaction: int(transaction.value("PRAGMA data_version") or 0))
+
+    async def now(self) -> int:
+        self._entered()
+        return self._moment().now
+
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt]:
+        return await self._write(partial(inserting.insert, jobs=jobs, puts=puts), len(jobs) + len(puts))
+
+    async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
+        idle = partial(claiming.nothing_to_claim, worker=worker, demands=demands)
+        run = partial(claiming.claim, worker=worker, demands=demands)
+        return await self._write_unless(idle, list[Job](), run, sum([demand.limit for demand in demands]))
+
+    async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
+        return await self._write(partial(leasing.beat, worker=worker, holding=holding, ttl=ttl), 1)
+
+    async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
+        idle = partial(leasing.nothing_to_reclaim, worker=worker)
+        run = partial(leasing.reclaim, worker=worker, limit=limit, queues=queues)
+        return await self._write_unless(idle, list[Job](), run, limit)
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        return await self._write(partial(applying.apply, changes=changes), len(changes))
+
+    async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
+        return await self._write(partial(records.put, puts=puts), len(puts))
+
+    async def records(self, kind: str) -> Sequence[Record]:
+        return await self._read(partial(records.list_records, kind=kind))
+
+    async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
+        return await self._read(partial(finding.get, ids=ids))
+
+    async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
+        return await self._read(partial(finding.find, where=where, limit=limit, after=after))
+
+    async def count(self) -> Mapping[tuple[str, State], int]:
+        return await self._read(finding.count)
+
+    async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
+        return await self._write(partial(pruning.delete, ids=ids), len(ids))
+
+    async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
+        return await self._write(partial(pruning.prune, keep=keep, limit=limit), limit, reads_counts=True)
+
+    async def next_due(self, queues: Collection[str]) -> float | None:
+        return await self._read(partial(finding.next_due, queues=queues))
+
+    def listen(self, topics: Collection[str]) -> Listener:
+        self._entered()
+        if self._hub is None:
+            raise AppClosed
+        return SqliteListener(self._hub, topics)
+
+
+def sqlite_warnings() -> list[str]:
+    """What users should know of the SQLite that this Python brings."""
+    if (3, 7, 0) <= sqlite3.sqlite_version_info < (3, 51, 3):
+        return [
+            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (3.7.0 to 3.51.2): a checkpoint that races a commit "
+            "can damage the file. headrace never lets its own race; let no other program write or checkpoint this "
+            "file, or use a Python with SQLite 3.51.3 or newer"
+        ]
+    return []

@@ -1,0 +1,202 @@
+"""The one thread that writes: everything that waits becomes one transaction."""
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import cast
+
+from headrace.model.errors import HeadraceError, StoreBusy, StoreReadOnly, StoreUnreachable
+from headrace.model.state import State
+from headrace.storage.sqlite.checkpoint import Checkpointer
+from headrace.storage.sqlite.connecting import connect_writer, set_durable
+from headrace.storage.sqlite.faults import breaks_connection, is_busy, translated
+from headrace.storage.sqlite.lane import Batch, Lane
+from headrace.storage.sqlite.operation import Hears, Operation, deliver
+from headrace.storage.sqlite.transaction import Transaction, write_counts
+from headrace.storage.sqlite.turn import Backoff, Turn
+from headrace.storage.sqlite.wake import Post
+from headrace.system.clock import SystemClock
+
+MOST_ROWS = 5_000
+"""Where a batch is cut: what bounds a commit, and so everyone's wait."""
+_LONGEST_TURN = 0.025
+"""Seconds of commit after commit, after which other processes get their chance."""
+
+
+class Writer:
+    """Owns the writing connection. All but ``submit`` and ``stop`` runs in its thread."""
+
+    def __init__(self, path: str, post: Post, hearers: Callable[[], Iterable[Hears]], folder: str | None) -> None:
+        self._path, self._post, self._hearers = path, post, hearers
+        self._turn, self._backoff = Turn(folder), Backoff()
+        self._connection: sqlite3.Connection | None = None
+        self._inode = (0, 0)
+        self._clock = SystemClock()
+        self._turn_began = 0.0
+        self.patience = 0.0
+        self.durable = False
+        self.read_only = False
+        self._is_durable = False
+        self._checkpointer = Checkpointer(path, self._turn)
+        self._lane = Lane("headrace-sqlite-writer", MOST_ROWS, self._serve, self._rest, self._end)
+        self.submit, self.stop = self._lane.submit, self._lane.stop
+
+    def _rest(self) -> float | None:
+        return self._checkpointer.rest(self._connection)
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        self._turn.close()
+
+    def _serve(self, batch: Batch) -> None:
+        moved: Counter[tuple[str, State]] = Counter()
+        done: list[Transaction] = []
+        try:
+            connection = self._connected()
+            waiting = [operation for operation in batch if not self._is_idle(connection, operation)]
+            if waiting:
+                self._begin(connection)
+                done = self._run_all(connection, waiting, moved)
+                write_counts(connection, moved)
+                connection.execute("COMMIT")
+                self._turn.give()
+                self._checkpointer.after_commit(connection, sum([operation.rows for operation in waiting]))
+        except BaseException as error:
+            done = []
+            self._fail(batch, error)
+        self._tell(batch, done)
+        self._make_room()
+
+    def _is_idle(self, connection: sqlite3.Connection, operation: Operation[object]) -> bool:
+        if operation.idle is None or not operation.idle(Transaction(connection, operation.moment())):
+            return False
+        operation.answer = operation.nothing
+        return True
+
+    def _connected(self) -> sqlite3.Connection:
+        if self.read_only:
+            raise StoreReadOnly(self._path, "it was opened for reading only")
+        if self._connection is None:
+            if not os.access(self._path, os.W_OK):
+                raise StoreReadOnly(self._path, "permission to write it is denied, or its disk is read-only")
+            self._connection = connect_writer(self._path, durable=self.durable)
+            self._is_durable = self.durable
+            self._inode = _inode(self._path)
+        elif self.durable != self._is_durable:
+            set_durable(self._connection, self.durable)
+            self._is_durable = self.durable
+        if _inode(self._path) != self._inode:
+            raise StoreUnreachable(self._path, "the file was moved, deleted or replaced while it was open")
+        return self._connection
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        if self._try_begin(connection):
+            return
+        ends_at = self._clock.monotonic() + self.patience
+        self._backoff.reset()
+        while self._clock.monotonic() < ends_at:
+            self._backoff.wait()
+            if self._try_begin(connection):
+                return
+        raise StoreBusy(self._path, self.patience)
+
+    def _try_begin(self, connection: sqlite3.Connection) -> bool:
+        if not self._turn.take():
+            return False
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._turn.give()
+            if is_busy(error):
+                return False
+            raise
+        return True
+
+    def _run_all(
+        self, connection: sqlite3.Connection, operations: Batch, moved: Counter[tuple[str, State]]
+    ) -> list[Transaction]:
+        if len(operations) == 1:
+            return [self._run_one(connection, operations[0], moved)]
+        done: list[Transaction] = []
+        for operation in operations:
+            connection.execute("SAVEPOINT one")
+            try:
+                done.append(self._run_one(connection, operation, moved))
+            except Exception as error:
+                if not connection.in_transaction:
+                    raise
+                connection.execute("ROLLBACK TO one")
+                operation.error = self._translated(error)
+            connection.execute("RELEASE one")
+        return done
+
+    def _run_one(
+        self, connection: sqlite3.Connection, operation: Operation[object], moved: Counter[tuple[str, State]]
+    ) -> Transaction:
+        if operation.reads_counts:
+            write_counts(connection, moved)
+            moved.clear()
+        transaction = Transaction(connection, operation.moment())
+        operation.answer = operation.run(transaction)
+        for name, number in transaction.moved.items():
+            moved[name] += number
+        return transaction
+
+    def _fail(self, batch: Batch, error: BaseException) -> None:
+        connection = self._connection
+        told = self._translated(error)
+        for operation in batch:
+            if operation.answer is None or operation.answer is not operation.nothing:
+                operation.error = operation.error or told
+        if connection is None:
+            return
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        self._turn.give()
+        if isinstance(error, sqlite3.Error) and breaks_connection(error):
+            with suppress(sqlite3.Error):
+                connection.close()
+            self._connection = None
+
+    def _translated(self, error: BaseException) -> BaseException:
+        if isinstance(error, sqlite3.Error):
+            told = translated(error, self._path, self.patience)
+            told.__cause__ = error
+            return told
+        if isinstance(error, (HeadraceError, Exception)):
+            return error
+        return StoreUnreachable(self._path, f"its writer was interrupted: {error!r}")
+
+    def _tell(self, batch: Batch, done: Iterable[Transaction]) -> None:
+        topics: set[str] = set()
+        finals: list[str] = []
+        for transaction in done:
+            topics |= transaction.topics
+            finals += transaction.finals
+        if finals and (self._post.hears_jobs() or any([hearer.wants(("job:",)) for hearer in self._hearers()])):
+            topics.update([f"job:{job_id}" for job_id in finals])
+        deliver(cast("Iterable[Operation[object]]", batch), self._hearers(), topics)
+        if topics:
+            self._post.send(topics)
+
+    def _make_room(self) -> None:
+        now = self._clock.monotonic()
+        if not self._lane.is_busy():
+            self._turn_began = now
+        elif now - self._turn_began > _LONGEST_TURN:
+            self._backoff.yield_turn()
+            self._turn_began = self._clock.monotonic()
+
+
+def _inode(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (-1, -1)
+    return (found.st_dev, found.st_ino)
