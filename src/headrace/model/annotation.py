@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from enum import Enum, Flag
+from enum import Flag
 from types import NoneType
-from typing import Any, cast, get_origin
+from typing import Any, get_origin
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ from headrace.model.strictness import Budget, Rule, optional
 from headrace.model.wire import encode, is_pydantic, jsonable, restore
 
 _CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "tz")
+_OWN_CODE = ("__post_init__", "__attrs_post_init__", "__attrs_attrs__")
 _KEYS = (
     inspect.AnyType,
     inspect.StrType,
@@ -38,6 +39,9 @@ class Unsupported(Exception):
     """An annotation that JSON can't carry."""
 
 
+Compiler = Callable[["Annotation", Any], Rule]
+
+
 class Annotation:
     """The rule for one annotation, and how far to trust it."""
 
@@ -46,21 +50,20 @@ class Annotation:
         """Models stand in it that msgspec leaves to pydantic."""
         self.verified = False
         """Only decoding tells whether a value is accepted: constraints, or a class with code of its own."""
-        self._seen: dict[int, Rule] = {}
-        self._kept: list[inspect.Type] = []
+        self.seen: dict[int, Rule] = {}
+        """By the identity of the node of a class, which the tree keeps alive."""
         try:
             node = inspect.type_info(hint)
             msgspec.json.Decoder(hint)
         except Exception as error:
             raise Unsupported(told(error)) from None
-        self.rule = self._rule(node)
+        self.rule = self.rule_of(node)
 
-    def _rule(self, node: inspect.Type) -> Rule:
-        while isinstance(node, inspect.Metadata):
-            node = node.type
-        if id(node) in self._seen:
-            return self._seen[id(node)]
-        self._kept.append(node)  # so that no other node takes its id
+    def rule_of(self, node: inspect.Type) -> Rule:
+        """The rule for one node of the type's tree; a class that refers to itself gets one rule."""
+        node = _bare(node)
+        if id(node) in self.seen:
+            return self.seen[id(node)]
         if any(getattr(node, name, None) is not None for name in _CONSTRAINTS):
             self.verified = True
         compile_node = _COMPILERS.get(type(node))
@@ -68,67 +71,77 @@ class Annotation:
             raise Unsupported(f"{type(node).__name__.removesuffix('Type')} values have no JSON form here")
         return compile_node(self, node)
 
-    def _items(self, node: Any, kind: type) -> Rule:
-        return Rule(check_items(kind, self._rule(node.item_type)), (kind,))
 
-    def _row(self, node: Any) -> Rule:
-        return Rule(check_row([self._rule(item) for item in node.item_types]), (tuple,))
+def _bare(node: inspect.Type) -> inspect.Type:
+    while isinstance(node, inspect.Metadata):
+        node = node.type
+    return node
 
-    def _mapping(self, node: Any) -> Rule:
-        return Rule(check_mapping(self._key(node.key_type), self._rule(node.value_type)), (dict,))
 
-    def _key(self, node: inspect.Type) -> Rule:
-        while isinstance(node, inspect.Metadata):
-            node = node.type
-        if isinstance(node, inspect.AnyType) or (isinstance(node, inspect.CustomType) and node.cls is object):
-            return strictness.TEXT
-        if isinstance(node, inspect.LiteralType) and len({type(value) for value in node.values}) == 1:
-            return self._rule(node)
-        if not isinstance(node, _KEYS):
-            raise Unsupported("the keys of a dict must be of one type that JSON has as text, such as str or int")
-        return self._rule(node)
+def _items(kind: type) -> Compiler:
+    return lambda annotation, node: Rule(check_items(kind, annotation.rule_of(node.item_type)), (kind,))
 
-    def _enum(self, node: Any) -> Rule:
-        kind = cast("type[Enum]", node.cls)
-        flags = issubclass(kind, Flag)
-        self.verified |= flags
-        return Rule(strictness.check_enum(kind), (kind,), () if flags else (kind,))
 
-    def _literal(self, node: Any) -> Rule:
-        return Rule(strictness.check_literal(node.values), {type(value) for value in node.values})
+def _row(annotation: Annotation, node: Any) -> Rule:
+    return Rule(check_row([annotation.rule_of(item) for item in node.item_types]), (tuple,))
 
-    def _union(self, node: Any) -> Rule:
-        rules = [self._rule(branch) for branch in node.types]
-        if any(rule is NATIVE for rule in rules):
-            return NATIVE
-        return union(rules)
 
-    def _fields(self, node: Any) -> Rule:
-        kind = get_origin(node.cls) or node.cls
-        rules: dict[str, Rule] = {}
-        rule = self._seen[id(node)] = Rule(check_fields(kind, rules), (kind,))
-        for name in ("__post_init__", "__attrs_post_init__", "__attrs_attrs__"):
-            self.verified |= hasattr(kind, name)
-        for field in node.fields:
-            inner = self._rule(field.type)
-            rules[field.name] = optional(inner) if field.default is msgspec.UNSET else inner
-        return rule
+def _mapping(annotation: Annotation, node: Any) -> Rule:
+    return Rule(check_mapping(_key(annotation, node.key_type), annotation.rule_of(node.value_type)), (dict,))
 
-    def _record(self, node: Any) -> Rule:
-        rules: dict[str, Rule] = {}
-        required = tuple(field.name for field in node.fields if field.required)
-        rule = self._seen[id(node)] = Rule(check_record(rules, required), (dict,))
-        for field in node.fields:
-            rules[field.encode_name] = self._rule(field.type)
-        return rule
 
-    def _custom(self, node: Any) -> Rule:
-        if node.cls is object:
-            return NATIVE
-        if not is_pydantic(node.cls):
-            raise Unsupported(f"headrace has no JSON form for {getattr(node.cls, '__name__', node.cls)}")
-        self.customs = True
-        return Rule(_check_model(node.cls), (node.cls,))
+def _key(annotation: Annotation, node: inspect.Type) -> Rule:
+    node = _bare(node)
+    if isinstance(node, inspect.AnyType) or (isinstance(node, inspect.CustomType) and node.cls is object):
+        return strictness.TEXT
+    uniform = isinstance(node, inspect.LiteralType) and len({type(value) for value in node.values}) == 1
+    if not uniform and not isinstance(node, _KEYS):
+        raise Unsupported("the keys of a dict must be of one type that JSON can have as text, such as str or int")
+    return annotation.rule_of(node)
+
+
+def _enum(annotation: Annotation, node: Any) -> Rule:
+    flags = issubclass(node.cls, Flag)
+    annotation.verified |= flags
+    return Rule(strictness.check_enum(node.cls), (node.cls,), () if flags else (node.cls,))
+
+
+def _literal(_annotation: Annotation, node: Any) -> Rule:
+    return Rule(strictness.check_literal(node.values), {type(value) for value in node.values})
+
+
+def _union(annotation: Annotation, node: Any) -> Rule:
+    rules = [annotation.rule_of(branch) for branch in node.types]
+    return NATIVE if NATIVE in rules else union(rules)
+
+
+def _fields(annotation: Annotation, node: Any) -> Rule:
+    kind = get_origin(node.cls) or node.cls
+    rules: dict[str, Rule] = {}
+    rule = annotation.seen[id(node)] = Rule(check_fields(kind, rules), (kind,))
+    annotation.verified |= any(hasattr(kind, name) for name in _OWN_CODE)
+    for field in node.fields:
+        inner = annotation.rule_of(field.type)
+        rules[field.name] = optional(inner) if field.default is msgspec.UNSET else inner
+    return rule
+
+
+def _record(annotation: Annotation, node: Any) -> Rule:
+    rules: dict[str, Rule] = {}
+    required = tuple(field.name for field in node.fields if field.required)
+    rule = annotation.seen[id(node)] = Rule(check_record(rules, required), (dict,))
+    for field in node.fields:
+        rules[field.name] = annotation.rule_of(field.type)
+    return rule
+
+
+def _custom(annotation: Annotation, node: Any) -> Rule:
+    if node.cls is object:
+        return NATIVE
+    if not is_pydantic(node.cls):
+        raise Unsupported(f"JSON has no form for {getattr(node.cls, '__name__', node.cls)}; pass its text or its parts")
+    annotation.customs = True
+    return Rule(_check_model(node.cls), (node.cls,))
 
 
 def _check_model(kind: type) -> strictness.Check:
@@ -152,45 +165,37 @@ def _check_model(kind: type) -> strictness.Check:
     return check
 
 
-def _exactly(kind: type) -> Callable[[Annotation, Any], Rule]:
-    return _always(strictness.exact(kind))
-
-
-def _always(rule: Rule) -> Callable[[Annotation, Any], Rule]:
+def _always(rule: Rule) -> Compiler:
     return lambda _annotation, _node: rule
 
 
-def _each(kind: type) -> Callable[[Annotation, Any], Rule]:
-    return lambda annotation, node: annotation._items(node, kind)
-
-
-_COMPILERS: dict[type, Callable[[Annotation, Any], Rule]] = {
+_COMPILERS: dict[type, Compiler] = {
     inspect.AnyType: _always(NATIVE),
-    inspect.NoneType: _exactly(NoneType),
-    inspect.BoolType: _exactly(bool),
+    inspect.NoneType: _always(strictness.exact(NoneType)),
+    inspect.BoolType: _always(strictness.exact(bool)),
     inspect.IntType: _always(strictness.INTEGER),
     inspect.FloatType: _always(strictness.FLOAT),
     inspect.StrType: _always(strictness.TEXT),
-    inspect.BytesType: _exactly(bytes),
-    inspect.ByteArrayType: _exactly(bytearray),
-    inspect.DateType: _exactly(date),
-    inspect.TimeDeltaType: _exactly(timedelta),
-    inspect.UUIDType: _exactly(UUID),
+    inspect.BytesType: _always(strictness.exact(bytes)),
+    inspect.ByteArrayType: _always(strictness.exact(bytearray)),
+    inspect.DateType: _always(strictness.exact(date)),
+    inspect.TimeDeltaType: _always(strictness.exact(timedelta)),
+    inspect.UUIDType: _always(strictness.exact(UUID)),
     inspect.DecimalType: _always(strictness.DECIMAL),
     inspect.DateTimeType: _always(Rule(strictness.check_moment(datetime), (datetime,))),
     inspect.TimeType: _always(Rule(strictness.check_moment(time), (time,))),
-    inspect.ListType: _each(list),
-    inspect.SetType: _each(set),
-    inspect.FrozenSetType: _each(frozenset),
-    inspect.VarTupleType: _each(tuple),
-    inspect.TupleType: Annotation._row,
-    inspect.DictType: Annotation._mapping,
-    inspect.EnumType: Annotation._enum,
-    inspect.LiteralType: Annotation._literal,
-    inspect.UnionType: Annotation._union,
-    inspect.StructType: Annotation._fields,
-    inspect.DataclassType: Annotation._fields,
-    inspect.NamedTupleType: Annotation._fields,
-    inspect.TypedDictType: Annotation._record,
-    inspect.CustomType: Annotation._custom,
+    inspect.ListType: _items(list),
+    inspect.SetType: _items(set),
+    inspect.FrozenSetType: _items(frozenset),
+    inspect.VarTupleType: _items(tuple),
+    inspect.TupleType: _row,
+    inspect.DictType: _mapping,
+    inspect.EnumType: _enum,
+    inspect.LiteralType: _literal,
+    inspect.UnionType: _union,
+    inspect.StructType: _fields,
+    inspect.DataclassType: _fields,
+    inspect.NamedTupleType: _fields,
+    inspect.TypedDictType: _record,
+    inspect.CustomType: _custom,
 }

@@ -59,7 +59,7 @@ def decode_bytes(text: str) -> bytes:
 
 
 def encode_result(value: object, annotation: object, limit: int = MAX_RESULT) -> tuple[bytes | None, str | None]:
-    """The JSON of what a handler returned, or why it can't be kept. Never raises: the job is done whatever this says."""
+    """The JSON of what a handler returned, or why it can't be kept. Never raises: the job is done either way."""
     if value is None:
         return None, None
     try:
@@ -93,7 +93,7 @@ class _Codec:
         if type(value) not in self.rule.plain:
             self.rule.check(value, 1, [limit, limit])
         encoded = wire.encode(value, limit)
-        if self.verified and not wire.same([value], [self.decoder.decode(encoded)]):
+        if self.verified and not wire.same(value, self.decoder.decode(encoded)):
             raise Refused(value, "it would come back with other contents")
         return encoded
 

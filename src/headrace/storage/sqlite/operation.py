@@ -1,6 +1,7 @@
 """A call on its way to a thread, and its answer on the way back."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
@@ -49,6 +50,10 @@ class Operation(Generic[T]):
         self.answer: T | None = None
         self.error: BaseException | None = None
 
+    def serve(self, connection: Callable[[], sqlite3.Connection]) -> None:
+        """Runs by itself."""
+        self.answer = self.run(Transaction(connection(), self.moment()))
+
     def settle(self) -> None:
         """Tells the caller. On its loop."""
         if self.future.done():
@@ -57,6 +62,20 @@ class Operation(Generic[T]):
             self.future.set_exception(self.error)
         else:
             self.future.set_result(self.answer)  # type: ignore[arg-type]
+
+
+class Errand(Operation[T]):
+    """What a thread shall do that needs no transaction, nor yet a connection."""
+
+    __slots__ = ("_do",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, do: Callable[[], T], moment: Callable[[], Moment]) -> None:
+        super().__init__(loop, lambda _: do(), moment)
+        self._do = do
+
+    def serve(self, connection: Callable[[], sqlite3.Connection]) -> None:  # noqa: ARG002 - that is the point
+        """Runs by itself."""
+        self.answer = self._do()
 
 
 def deliver(operations: Iterable[Operation[object]], hearers: Iterable[Hears], topics: set[str]) -> None:

@@ -2,15 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
 
 from headrace.model.errors import StoreUnreachable
 from headrace.storage.sqlite.connecting import connect_reader
 from headrace.storage.sqlite.faults import breaks_connection, translated
 from headrace.storage.sqlite.lane import Batch, Lane
-from headrace.storage.sqlite.operation import Operation, deliver
-from headrace.storage.sqlite.transaction import Transaction
+from headrace.storage.sqlite.operation import deliver
 
 _MOST_AT_ONCE = 64
 """Answers to a call into the loop: the first need not wait for all."""
@@ -38,13 +36,13 @@ class Reader:
             return _checked(connect_reader(self._path, mode="ro"))
         if not os.path.exists(f"{self._path}-wal"):
             # On a disk that nobody can write, nobody can change what is read.
-            return _checked(connect_reader(self._path, mode="immutable=1"))
+            return _checked(connect_reader(self._path, mode="mode=ro&immutable=1"))
         return _checked(connect_reader(self._path, mode="ro"))
 
     def _serve(self, batch: Batch) -> None:
         for operation in batch:
             try:
-                operation.answer = operation.run(Transaction(self.connection(), operation.moment()))
+                operation.serve(self.connection)
             except sqlite3.Error as error:
                 operation.error = self._told(error)
             except Exception as error:
@@ -76,7 +74,3 @@ def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-Run = Callable[[Transaction], object]
-AnyOperation = Operation[object]

@@ -26,7 +26,7 @@ from headrace.storage.contract import (
 from headrace.storage.sqlite import applying, claiming, finding, inserting, inspection, leasing, pruning, records
 from headrace.storage.sqlite.listening import Hub, SqliteListener
 from headrace.storage.sqlite.moments import Moments
-from headrace.storage.sqlite.operation import Operation
+from headrace.storage.sqlite.operation import Errand, Operation
 from headrace.storage.sqlite.store import Settings, Store
 from headrace.storage.sqlite.transaction import Transaction
 from headrace.system.clock import Clock, SystemClock
@@ -85,7 +85,7 @@ class SqliteStorage:
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         store = Store.join(inspection.resolve_path(self._path))
-        operation = Operation(loop, lambda _: store.prepare(self._settings), self._moment)
+        operation = Errand(loop, partial(store.prepare, self._settings), self._moment)
         try:
             store.reader.submit(operation)
             await operation.future
@@ -112,7 +112,9 @@ class SqliteStorage:
 
     async def migrate(self) -> int:
         store = self._entered()
-        return await self._read(lambda _: store.migrate(self._settings.patience))
+        operation = Errand(asyncio.get_running_loop(), partial(store.migrate, self._settings.patience), self._moment)
+        store.reader.submit(operation)
+        return await self._await(operation)
 
     def sibling(self) -> Self:
         settings = self._settings

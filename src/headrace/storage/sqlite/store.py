@@ -4,7 +4,6 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar
 
@@ -163,5 +162,3 @@ def _leave_behind() -> None:
 
 
 os.register_at_fork(after_in_child=_leave_behind)
-
-Prepare = Callable[[], None]
