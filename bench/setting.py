@@ -15,7 +15,7 @@ from time import monotonic, perf_counter
 
 from headrace import Headrace
 
-PAYLOAD = {"user": 123456, "email": "user123456@example.com", "kind": "welcome", "note": "x" * 28, "flag": True}
+PAYLOAD = {"user": 123456, "email": "user123456@example.com", "kind": "welcome", "note": "x" * 23, "flag": True}
 """110 bytes of JSON."""
 
 MEMORY, SQLITE = "memory", "sqlite, synchronous=FULL"

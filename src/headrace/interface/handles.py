@@ -19,11 +19,13 @@ class Handle:
             storage.insert, _deliver, _fail
         )
 
-    def send(self, new: NewJob) -> "asyncio.Future[Receipt[object]]":
-        """Insert this one, together with whatever else is enqueued now."""
+    async def send(self, new: NewJob) -> Receipt[object]:
+        """Insert this one, together with whatever else is enqueued while a call is in flight."""
+        if self._coalescer.idle:
+            return await self._coalescer.ask(new)
         future: asyncio.Future[Receipt[object]] = asyncio.get_running_loop().create_future()
         self._coalescer.add(new, future)
-        return future
+        return await future
 
     async def close(self) -> None:
         """Let go, once all that was sent is answered."""

@@ -15,7 +15,7 @@ from headrace.model.containers import NATIVE, check_fields, check_items, check_m
 from headrace.model.errors import PayloadRefused
 from headrace.model.refusal import Refused, told
 from headrace.model.strictness import Budget, Rule, optional
-from headrace.model.wire import encode, is_pydantic, jsonable, restore
+from headrace.model.wire import is_pydantic, jsonable, restore, text
 
 _CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "tz")
 _OWN_CODE = ("__post_init__", "__attrs_post_init__", "__attrs_attrs__")
@@ -153,7 +153,7 @@ def _check_model(kind: type) -> strictness.Check:
         try:
             dumped = jsonable(value)
             NATIVE.check(dumped, depth, budget)
-            restored = restore(kind, msgspec.json.decode(encode(dumped, budget[1])))
+            restored = restore(kind, msgspec.json.decode(text(dumped, budget[1])))
             equal = bool(restored == value)
         except (Refused, PayloadRefused):
             raise

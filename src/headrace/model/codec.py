@@ -36,7 +36,7 @@ def encode_untyped(arguments: Mapping[str, object], limit: int = MAX_PAYLOAD) ->
     record = dict(arguments)
     try:
         NATIVE.check(record, 0, [limit, limit])
-        return wire.encode(record, limit).decode()
+        return wire.text(record, limit)
     except Refused as refused:
         raise refused.public() from None
 
@@ -70,7 +70,7 @@ def encode_result(value: object, annotation: object, limit: int = MAX_RESULT) ->
         public = error.public("result") if isinstance(error, Refused) else error
         return None, told(public)
     except BaseException as error:
-        return None, f"the result can't be stored: {told(error)}"
+        return None, f"the result can't be stored: its class raised {type(error).__name__}"
 
 
 def decode_result(text: str, annotation: object) -> object:
@@ -92,10 +92,10 @@ class _Codec:
     def encode(self, value: object, limit: int) -> bytes:
         if type(value) not in self.rule.plain:
             self.rule.check(value, 1, [limit, limit])
-        encoded = wire.encode(value, limit)
-        if self.verified and not wire.same(value, self.decoder.decode(encoded)):
+        text = wire.text(value, limit)
+        if self.verified and not wire.same(value, self.decoder.decode(text)):
             raise Refused(value, "it would come back with other contents")
-        return encoded
+        return text.encode()
 
 
 _cached = lru_cache(maxsize=1024)(_Codec)

@@ -1,6 +1,6 @@
 """The strict pass over containers: every item by the rule of its annotation, every failure with its path."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, ItemsView, Iterable, Mapping, Sequence
 from enum import Enum
 from types import NoneType
 from typing import cast
@@ -61,14 +61,13 @@ def check_mapping(keys: Rule, values: Rule) -> Check:
     plain_keys, plain, value_check = keys.plain, values.plain, values.check
 
     def check(value: object, depth: int, budget: Budget) -> None:
-        if type(value) is not dict:
-            value = _base_dict(value)
-        budget[0] -= _MEMBER * len(value)
+        members = value.items() if type(value) is dict else _members(value)
+        budget[0] -= _MEMBER * len(members)
         if depth > MAX_DEPTH or budget[0] < 0:
             raise beyond(depth, budget)
         key: object = None
         try:
-            for key, item in value.items():
+            for key, item in members:
                 if type(key) not in plain_keys:
                     _check_key(key, keys, depth, budget)
                 if type(item) not in plain:
@@ -102,12 +101,12 @@ def check_record(rules: Mapping[str, Rule], required: Collection[str]) -> Check:
     """A TypedDict: its keys and no others."""
 
     def check(value: object, depth: int, budget: Budget) -> None:
-        mapping = _base_dict(value)
-        charge(len(mapping), _MEMBER, depth, budget)
+        members = _members(value)
+        charge(len(members), _MEMBER, depth, budget)
         for name in required:
-            if name not in mapping:
+            if not dict.__contains__(cast("dict[str, object]", value), name):
                 raise Refused(value, f"its key {name!r} is missing")
-        for key, item in mapping.items():
+        for key, item in members:
             rule = rules.get(key) if type(key) is str else None
             if rule is None:
                 raise Refused(value, f"the annotation doesn't name its key {outline(key)}")
@@ -152,10 +151,10 @@ def union(rules: Sequence[Rule]) -> Rule:
     return Rule(check, by_kind, plain)
 
 
-def _base_dict(value: object) -> dict[object, object]:
+def _members(value: object) -> ItemsView[object, object]:
     if not issubclass(type(value), dict):
         raise mismatch(value, "dict")
-    return dict.copy(cast("dict[object, object]", value))
+    return dict.items(cast("dict[object, object]", value))
 
 
 def _check_key(key: object, keys: Rule, depth: int, budget: Budget) -> None:
@@ -164,6 +163,9 @@ def _check_key(key: object, keys: Rule, depth: int, budget: Budget) -> None:
     except Refused as refused:
         refused.why = f"as a key of a dict, {refused.why}"
         raise
+    kind = type(key)
+    if keys is TEXT and (kind.__eq__ is not str.__eq__ or kind.__hash__ is not str.__hash__):
+        raise Refused(key, "as a key of a dict, it must be plain text: its class has an equality of its own")
 
 
 def _descend(rule: Rule, item: object, depth: int, budget: Budget, part: str) -> None:

@@ -32,7 +32,10 @@ class Parameters:
         self.annotations = [self._annotation(parameter) for parameter in self.all]
         pairs = zip(self.all, self.annotations, strict=True)
         self.rules = tuple(optional(each.rule) if _optional(parameter) else each.rule for parameter, each in pairs)
-        self.record = self._record_type()
+        try:
+            self.record = self._record_type()
+        except Exception as error:
+            raise InvalidOption(f"parameters of task {task!r}", self.signature, told(error)) from None
         self.returns = self._returns()
 
     @property

@@ -35,11 +35,13 @@ class Signature:
         self._binds_itself = parameters.plain_binding
         self._by_position = parameters.plain_call
         self._names = parameters.record.__struct_fields__
+        self._roots = (*self._names, "")
         rules = {parameter.name: rule for parameter, rule in zip(parameters.all, parameters.rules, strict=True)}
         self._checks = tuple(rules[name].check for name in self._names)
         self._usual = tuple(_usual(rules[name]) for name in self._names)
         self._verified = any(annotation.verified for annotation in parameters.annotations)
-        self._decoder: msgspec.json.Decoder[msgspec.Struct] = wire.decoder(parameters.record, any(each.customs for each in parameters.annotations))
+        customs = any(annotation.customs for annotation in parameters.annotations)
+        self._decoder: msgspec.json.Decoder[msgspec.Struct] = wire.decoder(parameters.record, customs)
 
     @property
     def returns(self) -> object:
@@ -68,9 +70,12 @@ class Signature:
                 if type(value) is not usual[index]:
                     self._checks[index](value, 1, budget)
                 index += 1  # enumerate costs a quarter more
+            text = wire.text(record, limit)
         except Refused as refused:
-            raise refused.public(self._names[index]) from None
-        return self._write(record, limit)
+            raise refused.public(self._roots[index]) from None
+        if self._verified:
+            self._verify(record, text)
+        return text
 
     def encode_named(self, arguments: Mapping[str, object], limit: int = MAX_PAYLOAD) -> str:
         """As ``encode``, from one object: each member as its annotation says, or as the JSON of such a value."""
@@ -83,10 +88,14 @@ class Signature:
             except Refused as refused:
                 _check_json(name, value, budget, refused)
                 translated = True
-        if not translated:
-            return self._write(record, limit)
-        text = self._text(record, limit)
-        self._restored(record, text)
+        try:
+            text = wire.text(record, limit)
+        except Refused as refused:
+            raise refused.public() from None
+        if translated:
+            self._restored(record, text)
+        elif self._verified:
+            self._verify(record, text)
         return text
 
     def decode(self, payload: str) -> Call:
@@ -121,21 +130,12 @@ class Signature:
         except TypeError as error:
             raise InvalidArguments(self._task, told(error)) from None
 
-    def _write(self, record: msgspec.Struct, limit: int) -> str:
-        text = self._text(record, limit)
-        if self._verified:
-            restored = self._restored(record, text)
-            for name in self._names:
-                before, after = getattr(record, name), getattr(restored, name)
-                if before is not msgspec.UNSET and not wire.same(before, after):
-                    raise NotSerializable(name, Outline(before), "its class makes something else of it when decoding")
-        return text
-
-    def _text(self, record: msgspec.Struct, limit: int) -> str:
-        try:
-            return wire.encode(record, limit).decode()
-        except Refused as refused:
-            raise refused.public() from None
+    def _verify(self, record: msgspec.Struct, text: str) -> None:
+        restored = self._restored(record, text)
+        for name in self._names:
+            before, after = getattr(record, name), getattr(restored, name)
+            if before is not msgspec.UNSET and not wire.same(before, after):
+                raise NotSerializable(name, Outline(before), "its class makes something else of it when decoding")
 
     def _restored(self, record: msgspec.Struct, text: str) -> msgspec.Struct:
         """Decode what was just encoded: a worker would fail on it otherwise."""

@@ -148,7 +148,7 @@ def check_literal(values: tuple[object, ...]) -> Check:
 def _check_member(value: object, base: type) -> None:
     """An enumeration's member is stored as its value, which its class may have made a different one."""
     if issubclass(type(value), Enum):
-        stored = value.value  # type: ignore[attr-defined]
+        stored = value._value_  # type: ignore[attr-defined]
         if type(stored) is not base or base(value) != stored:
             raise Refused(value, f"an enumeration's member whose value is not this {base.__name__}")
 

@@ -25,15 +25,16 @@ def jsonable(value: object) -> object:
     return value.model_dump(mode="json", by_alias=True)  # type: ignore[attr-defined]
 
 
-def encode(record: object, limit: int) -> bytes:
+def text(record: object, limit: int) -> str:
     """The JSON of a record that passed the strict pass, or the refusal of the value that stopped the encoder."""
     try:
-        encoded = _ENCODER.encode(record)
+        encoded = _encode(record)
     except Exception as error:
         raise refusal(record, error) from None
-    if len(encoded) > limit or len(encoded) > DIGITS:
+    size = len(encoded)
+    if size > limit or size > DIGITS:
         check_size(record, encoded, limit)
-    return encoded
+    return encoded.decode()
 
 
 def check_size(record: object, encoded: bytes, limit: int) -> None:
@@ -56,12 +57,12 @@ def restore(kind: type, value: object) -> object:
     """Build what msgspec doesn't know: a pydantic model, by pydantic itself."""
     if kind is object:
         return value
-    return kind.model_validate_json(_ENCODER.encode(value))  # type: ignore[attr-defined]
+    return kind.model_validate_json(_encode(value))  # type: ignore[attr-defined]
 
 
 def same(first: object, second: object) -> bool:
     """Whether two records are stored alike; ``1`` and ``1.0`` are alike."""
-    one, other = (msgspec.json.decode(_SORTED.encode(record)) for record in (first, second))
+    one, other = (msgspec.json.decode(_encode_sorted(record)) for record in (first, second))
     return bool(one == other)
 
 
@@ -69,7 +70,7 @@ def _base(value: object) -> object:
     """A subclass of a builtin as the builtin, whatever it overrides."""
     kind = type(value)
     if issubclass(kind, str):
-        return str.__str__(value)  # type: ignore[arg-type]
+        return str.__str__(value)
     if issubclass(kind, int):
         return int.__int__(value)  # type: ignore[arg-type]
     if issubclass(kind, float):
@@ -98,7 +99,7 @@ def refusal(record: object, error: Exception) -> Refused:
 
 def _failure(value: object) -> Exception | None:
     try:
-        _ENCODER.encode(value)
+        _encode(value)
     except Exception as error:
         return error
     return None
@@ -129,5 +130,5 @@ def _reason(error: Exception) -> str:
     return told(error)
 
 
-_ENCODER = msgspec.json.Encoder(enc_hook=_base)
-_SORTED = msgspec.json.Encoder(enc_hook=_base, order="deterministic")
+_encode = msgspec.json.Encoder(enc_hook=_base).encode
+_encode_sorted = msgspec.json.Encoder(enc_hook=_base, order="deterministic").encode

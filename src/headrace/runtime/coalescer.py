@@ -5,6 +5,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from headrace.runtime.loop import turn
+
 Item = TypeVar("Item")
 Owner = TypeVar("Owner")
 Answer = TypeVar("Answer")
@@ -24,13 +26,32 @@ class Coalescer(Generic[Item, Owner, Answer]):
         self._items: list[Item] = []
         self._owners: list[Owner] = []
         self._draining: asyncio.Task[None] | None = None
+        self._asking = False
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in flight."""
+        return self._draining is None and not self._asking
+
+    async def ask(self, item: Item) -> Answer:
+        """The answer to an item that is handed in while idle: called at once, without a task."""
+        self._asking = True
+        try:
+            return (await self._call([item]))[0]
+        finally:
+            self._asking = False
+            if self._items:
+                self._start()
 
     def add(self, item: Item, owner: Owner) -> None:
         """Hand in one item."""
         self._items.append(item)
         self._owners.append(owner)
-        if self._draining is None:
-            self._draining = asyncio.get_running_loop().create_task(self._drain())
+        if self.idle:
+            self._start()
+
+    def _start(self) -> None:
+        self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def flush(self) -> None:
         """Returns when all that was handed in is answered."""
@@ -47,6 +68,7 @@ class Coalescer(Generic[Item, Owner, Answer]):
                 else:
                     self._items, self._owners = [], []
                 await self._send(items, owners)
+                await turn()  # those who were answered may hand in their next item: one batch, not two that alternate
         finally:
             self._draining = None
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from headrace.runtime.attempt import Attempt
+from headrace.runtime.loop import turn
 from headrace.system.clock import Clock
 
 _HELP = 2
@@ -54,5 +55,5 @@ class Lanes:
             first = False
             await self._run(attempt)
             if self._clock.monotonic() - turned > _SLICE:
-                await self._clock.sleep(0)
+                await turn()
                 turned = self._clock.monotonic()

@@ -1,7 +1,8 @@
 """The one background loop: a step does one bounded piece of work and says how long until the next."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from types import coroutine
 
 from headrace.model.retry import RetryPolicy
 from headrace.system.ids import Entropy
@@ -56,6 +57,12 @@ async def wait_for(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+@coroutine
+def turn() -> Generator[None, None, None]:
+    """Let the event loop turn once."""
+    yield
 
 
 def jittered(seconds: float, entropy: Entropy) -> float:

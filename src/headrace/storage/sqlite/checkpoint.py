@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from headrace.storage.sqlite.turn import Turn
 
-_LARGE = 32_000_000
+_LARGE = 16_000_000
 """Bytes written after which pages go from the -wal into the file. The -wal is then written from its start again:
 blocks that are there already are cheaper to sync than new ones."""
 _TOO_LARGE = 4 * _LARGE

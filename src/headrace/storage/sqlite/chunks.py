@@ -27,6 +27,6 @@ def chunked(rows: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 @cache
-def values(template: Callable[[int], str], rows: int) -> str:
-    """The rows of a VALUES clause, each made by ``template`` from its number."""
-    return ",".join(map(template, range(rows)))
+def many_rows(statement: str, row: Callable[[int], str], number: int) -> str:
+    """The statement with ``{rows}`` filled in: so many rows of a VALUES clause, each made from its number."""
+    return statement.replace("{rows}", ",".join(map(row, range(number))))

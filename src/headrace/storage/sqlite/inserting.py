@@ -11,23 +11,22 @@ from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Until
 from headrace.model.record import Put
 from headrace.model.state import State
 from headrace.storage.contract import Receipt
-from headrace.storage.sqlite.chunks import chunked, values
+from headrace.storage.sqlite.chunks import chunked, many_rows
 from headrace.storage.sqlite.keys import find_holders, hold
 from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.records import write_all
 from headrace.storage.sqlite.transaction import Parameters, Transaction, json_text
 
 _ROWS = load_queries("rows")
-_INTO = """INSERT INTO jobs (
+_INSERT = """INSERT INTO jobs (
     id, queue, task, state, priority, due_at, enqueued_at, payload, encoding, until, key, options, retention
-) VALUES """
-_ANEW = " ON CONFLICT (id) DO NOTHING"
+) VALUES {rows} ON CONFLICT (id) DO NOTHING"""
 _JSON, _FINISHED, _PENDING = Encoding.JSON, Until.FINISHED, State.PENDING
 _moves = msgspec.json.Decoder(list[tuple[str, State, int]])
 _fingerprint = msgspec.json.Decoder(tuple[str, str, Encoding])
 
 
-def insert(transaction: Transaction, jobs: Sequence[NewJob], puts: Sequence[Put]) -> list[Receipt]:
+def insert(transaction: Transaction, jobs: Sequence[NewJob], puts: Sequence[Put]) -> list[Receipt[object]]:
     """All of them, or PutLost."""
     lost = write_all(transaction, puts)
     if lost is not None:
@@ -35,7 +34,7 @@ def insert(transaction: Transaction, jobs: Sequence[NewJob], puts: Sequence[Put]
     return insert_jobs(transaction, jobs)
 
 
-def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[Receipt]:
+def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[Receipt[object]]:
     """Rows, keys, counts and notices of new jobs."""
     if any([new.key is not None for new in jobs]):
         jobs, receipts = _sifted(transaction, jobs)
@@ -53,7 +52,7 @@ def _write(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
     template, parameters = (_plain_row, _plain_parameters) if plain else (_any_row, _any_parameters)
     written = 0
     for chunk in chunked(jobs):
-        written += transaction.run(_INTO + values(template, len(chunk)) + _ANEW, parameters(chunk, now))
+        written += transaction.run(many_rows(_INSERT, template, len(chunk)), parameters(chunk, now))
     if written < len(jobs):
         for queue, state, number in _moves.decode(transaction.text(_ROWS["last_inserted"], (written,))):
             transaction.move(queue, None, state, number)
@@ -107,12 +106,12 @@ def _any_parameters(jobs: Sequence[NewJob], now: int) -> Parameters:
     return parameters
 
 
-def _sifted(transaction: Transaction, jobs: Sequence[NewJob]) -> tuple[list[NewJob], list[Receipt]]:
+def _sifted(transaction: Transaction, jobs: Sequence[NewJob]) -> tuple[list[NewJob], list[Receipt[object]]]:
     """Leaves out jobs that are there already, and those whose key is held; keys of the others are theirs now."""
     there = set(transaction.ids(_ROWS["ids_there"], (json_text([new.id for new in jobs]),)))
     holders = find_holders(transaction, [(new.queue, new.key) for new in jobs if new.key is not None])
     fresh: dict[str, NewJob] = {}
-    receipts: list[Receipt] = []
+    receipts: list[Receipt[object]] = []
     for new in jobs:
         if new.id not in there and new.id not in fresh:
             holder = None if new.key is None else holders.get((new.queue, new.key))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headrace.model.job import Job
-from headrace.storage.sqlite.chunks import chunked, values
+from headrace.storage.sqlite.chunks import chunked, many_rows
 from headrace.storage.sqlite.transaction import Parameters, Transaction
 
 _COLUMNS = (
@@ -32,10 +32,10 @@ _history = msgspec.json.Encoder()
 def rewrite(transaction: Transaction, jobs: Sequence[Job]) -> None:
     """These rows, as they are now."""
     for chunk in chunked(jobs):
-        transaction.run(_UPDATE.format(rows=values(_row, len(chunk))), _parameters(chunk))
+        transaction.run(many_rows(_UPDATE, _row, len(chunk)), _parameters(chunk))
 
 
-def _row(number: int) -> str:
+def _row(_: int) -> str:
     return f"({','.join('?' * _WIDTH)})"
 
 

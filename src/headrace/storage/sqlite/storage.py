@@ -170,7 +170,7 @@ class SqliteStorage:
         self._entered()
         return self._moment().now
 
-    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt]:
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
         return await self._write(partial(inserting.insert, jobs=jobs, puts=puts), len(jobs) + len(puts))
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:

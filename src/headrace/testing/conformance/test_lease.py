@@ -64,13 +64,16 @@ class TestBeat(Family):
         assert _told(await stage.storage.beat("w", holding, LEASE)) == ([], [job.id])
         assert _told(await stage.storage.beat("w", [], LEASE)) == ([], [job.id])
 
-    async def test_a_wish_to_stop_ends_with_the_attempt(self, stage: Stage) -> None:
+    async def test_a_wish_to_stop_is_told_to_the_next_holder_too(self, stage: Stage) -> None:
         job = await stage.running()
         await stage.apply(lifecycle.cancel(job))
         await stage.settle(job, Snoozed(0.0))
-        (again,) = await stage.claim()
-        assert not again.cancel_requested
-        assert _told(await stage.storage.beat("w", [Holding(again.id, again.generation)], LEASE)) == ([], [])
+        assert _told(await stage.storage.beat("w", [], LEASE)) == ([], [])
+        (again,) = await stage.claim("next")
+        assert _told(await stage.storage.beat("w", [], LEASE)) == ([], [])
+        assert _told(await stage.storage.beat("next", [], LEASE)) == ([], [again.id])
+        await stage.settle(again)
+        assert _told(await stage.storage.beat("next", [], LEASE)) == ([], [])
 
 
 class TestExpiry(Family):

@@ -6,7 +6,7 @@ from headrace.model import lifecycle
 from headrace.model.change import reclaimed
 from headrace.model.state import State
 from headrace.testing.conformance.family import Family
-from headrace.testing.conformance.stage import LEASE, Stage
+from headrace.testing.conformance.stage import FAILED, LEASE, Stage
 
 
 class TestReclaim(Family):
@@ -54,9 +54,9 @@ class TestReclaim(Family):
         assert await stage.job(kept.id) == kept
 
     async def test_only_running_jobs(self, stage: Stage) -> None:
-        for settled in ("retrying", "done"):
-            job = await stage.running("gone")
-            await stage.settle(job) if settled == "done" else await stage.apply(lifecycle.hand_back(job))
+        await stage.settle(await stage.running("gone"))
+        await stage.settle(await stage.running("gone"), FAILED)
+        await stage.apply(lifecycle.hand_back(await stage.running("gone")))
         await stage.beat("gone", ttl=0)
         await stage.beat("rescuer")
         assert list(await stage.storage.reclaim("rescuer", 10)) == []

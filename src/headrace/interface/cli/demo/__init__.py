@@ -1,0 +1,1 @@
+"""The guided tour: real files, real workers, one of them killed, and an account of every job."""

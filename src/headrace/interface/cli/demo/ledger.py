@@ -1,0 +1,49 @@
+"""The demo's own account of what was acknowledged, outside the store: what the store is held to at the end."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_SYNC_EVERY = 100
+
+
+class Ledger:
+    """Appends ids, each only after its acknowledgement."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.count = path, 0
+        self._unsynced = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
+
+    def append(self, ids: Sequence[str]) -> None:
+        """One write: a crash in between leaves whole lines."""
+        os.write(self._file, "".join(f"{job_id}\n" for job_id in ids).encode())
+        self.count += len(ids)
+        self._unsynced += len(ids)
+        if self._unsynced >= _SYNC_EVERY:
+            self._sync()
+
+    def _sync(self) -> None:
+        os.fsync(self._file)
+        self._unsynced = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sync()
+        os.close(self._file)
+
+
+def read_ledger(path: Path) -> Sequence[str]:
+    """The acknowledged ids, as they stand in the file."""
+    return path.read_text().split()
+
+
+def batches(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    """``items`` in order, at most ``size`` at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,123 @@
+"""Child processes of a supervisor: fresh interpreters, tied to their parent by a channel that ends with either."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+_LONGEST_LINE = 1 << 20
+
+
+class Child(Protocol):
+    """One process that was started, as its supervisor sees it."""
+
+    @property
+    def pid(self) -> int:
+        """The operating system's number for it."""
+        ...
+
+    async def hear(self) -> bytes:
+        """The next line that it sent through the channel; empty once it can't send any more."""
+        ...
+
+    async def wait(self) -> int:
+        """Returns when it has ended: its exit code, or minus the signal that ended it."""
+        ...
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; nothing where it has ended."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the channel, once it has ended."""
+        ...
+
+
+async def start_child(module: str, arguments: Callable[[int], Sequence[str]]) -> Child:
+    """Run ``python -m module`` with ``arguments(descriptor)``, ``descriptor`` being the child's end of the channel.
+
+    In a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, and so counts once. Our end of the
+    channel is inherited by nobody, so that it closes when we end, however that happens.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            module,
+            *arguments(theirs.fileno()),
+            stdin=DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
+    return _SystemChild(process, reader, writer)
+
+
+class _SystemChild:
+    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def hear(self) -> bytes:
+        try:
+            return await self._reader.readline()
+        except (OSError, ValueError):  # ValueError: a line without end, so not one of ours
+            return b""
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        try:
+            self._process.send_signal(number)
+        except ProcessLookupError:
+            pass
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Channel:
+    """The child's end: what it sends upward, and how it learns that its parent is gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)  # else what a handler starts would hold it open
+        self._socket = socket.socket(fileno=descriptor)
+
+    def send(self, line: bytes) -> None:
+        """Send one line. Nothing where the parent is gone: ``wait_for_end`` tells that."""
+        try:
+            self._socket.sendall(line + b"\n")
+        except OSError:
+            pass
+
+    def wait_for_end(self) -> None:
+        """Returns once the parent is gone."""
+        try:
+            while self._socket.recv(4096):
+                continue
+        except OSError:
+            pass
+
+
+def end_process(code: int) -> None:
+    """End this process now: no clean-up, no waiting for threads. What was printed is kept."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError, RuntimeError):
+            pass
+    os._exit(code)

@@ -1,0 +1,355 @@
+"""Memory and SQLite take the same random steps on one clock, and must answer the same, always.
+
+``HEADRACE_EXAMPLES=5000`` makes it look longer.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from headrace.model import lifecycle
+from headrace.model.change import APPLIED, Change
+from headrace.model.errors import PutLost
+from headrace.model.job import Encoding, Job, NewJob, Options, Until
+from headrace.model.outcome import Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
+from headrace.model.record import QUEUE, Expect, Put
+from headrace.model.retry import RetryPolicy
+from headrace.model.state import FINAL, RUNNING, WAITING, State
+from headrace.storage.contract import Beat, Demand, Filter, Holding, Keep, Page, Storage
+from headrace.storage.memory import MemoryStorage
+from headrace.storage.sqlite.storage import SqliteStorage
+from headrace.system.clock import ManualClock
+from headrace.system.ids import Ids
+
+T = TypeVar("T")
+EXAMPLES = int(os.environ.get("HEADRACE_EXAMPLES", "60"))
+STEPS = 40
+ALL = 10_000
+
+queues = st.sampled_from(["a", "b"])
+workers = st.sampled_from(["w1", "w2", "w3"])
+indexes = st.integers(0, 40)
+moments = st.sampled_from([0.0, 0.001, 0.5, 1.0, 5.0, 29.999, 30.0, 90.0])
+policies = st.sampled_from(
+    [RetryPolicy(jitter=0), RetryPolicy(max_attempts=1), RetryPolicy(max_attempts=2, base=0.001)]
+)
+options = st.sampled_from(
+    [Options(), Options(), Options(retention=0.0), Options(retention=5.0), Options(headers={"é": "👍"})]
+)
+failures = st.sampled_from([Failure("ValueError", "näh", "trace\n"), Failure("Timeout", "")])
+outcomes: st.SearchStrategy[Outcome] = st.one_of(
+    st.builds(Returned, st.sampled_from([None, b"0", b'{"a":"\xc3\xa9"}']), st.sampled_from([None, "too large"])),
+    st.builds(Raised, failures, st.booleans()),
+    st.builds(Refused, failures),
+    st.builds(Snoozed, moments, st.sampled_from(["snoozed", "throttled"])),
+    st.builds(Stopped, st.just("enough")),
+)
+puts = st.builds(
+    Put,
+    st.sampled_from(["kv", "lease"]),
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(["1", '{"é":2}', None]),
+    st.sampled_from([Expect.ANY, Expect.ANY, Expect.ABSENT, 0, 1, 2]),
+    st.sampled_from([None, None, 0.0, 5.0]),
+)
+put_lists = st.lists(puts, max_size=3)
+controls = st.sampled_from(['{"paused":true}', '{"concurrency":0}', '{"concurrency":2}', "{}", None])
+keeps = st.dictionaries(
+    st.sampled_from(sorted(FINAL)), st.builds(Keep, st.sampled_from([0.0, 5.0, 60.0]), st.sampled_from([0, 1, 3, 100]))
+)
+wheres = st.builds(
+    Filter,
+    st.sampled_from([None, WAITING, FINAL, RUNNING, frozenset({State.DEAD}), frozenset({State.PENDING})]),
+    st.none() | queues,
+    st.sampled_from([None, None, "t", "u"]),
+    st.none() | workers,
+    st.sampled_from([None, None, True, False]),
+)
+wishes = st.fixed_dictionaries(
+    {
+        "task": st.sampled_from(["t", "u"]),
+        "queue": queues,
+        "payload": st.sampled_from(["{}", '{"a":1}', '{"a":"é👍\\u0000"}']),
+        "encoding": st.sampled_from([Encoding.JSON, Encoding.JSON, Encoding.BYTES]),
+        "priority": st.sampled_from([0, 1, 1000, 32_767]),
+        "delay": moments,
+        "key": st.sampled_from([None, None, "k1", "k2"]),
+        "until": st.sampled_from(list(Until)),
+        "window": st.sampled_from([0.001, 1.0, 10.0]),
+        "options": options,
+    }
+)
+"""What a NewJob is built from, but for its id and instant, which the machine gives."""
+
+Order = Callable[[Job, Outcome, RetryPolicy], Change | None]
+ORDERS: Mapping[str, Order] = {
+    "settle": lambda job, outcome, policy: lifecycle.settle(job, outcome, policy, 0.5),
+    "hand_back": lambda job, *_: lifecycle.hand_back(job),
+    "park": lambda job, *_: lifecycle.park(job, 60.0),
+    "lapse": lambda job, *_: lifecycle.lapse(job, 0.5),
+    "stamp_alone": lambda job, *_: lifecycle.stamp_alone(job),
+    "cancel": lambda job, *_: lifecycle.cancel(job),
+    "retry": lambda job, *_: lifecycle.retry(job),
+    "run_now": lambda job, *_: lifecycle.run_now(job),
+}
+orders = st.tuples(st.sampled_from(sorted(ORDERS)), indexes, st.booleans(), outcomes, policies)
+
+
+class Pair(RuleBasedStateMachine):
+    """Two storages that are told the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.ids = Ids(self.clock, seed=1)
+        self.folder = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.memory = MemoryStorage(self.clock)
+        self.other = SqliteStorage(Path(self.folder.name) / "jobs.db", clock=self.clock, durability="normal")
+        self.seen: list[Job] = []
+        self.offered: list[str] = []
+        self.generations: dict[str, int] = {}
+        self.inserted = self.removed = 0
+        for storage in (self.memory, self.other):
+            self.runner.run(storage.open())
+
+    def teardown(self) -> None:
+        for storage in (self.memory, self.other):
+            self.runner.run(storage.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    # --- telling both ------------------------------------------------------------------------------------------------
+
+    def both(self, call: Callable[[Storage], Awaitable[T]]) -> T:
+        """What both answer."""
+        ours, theirs = self.runner.run(self._ask(call))
+        assert _plain(theirs) == _plain(ours)
+        if isinstance(ours, PutLost):
+            raise ours
+        return ours
+
+    async def _ask(self, call: Callable[[Storage], Awaitable[T]]) -> tuple[T | PutLost, T | PutLost]:
+        answers: list[T | PutLost] = []
+        for storage in (self.memory, self.other):
+            try:
+                answers.append(await call(storage))
+            except PutLost as error:
+                answers.append(error)
+        return answers[0], answers[1]
+
+    def present(self) -> dict[str, Job]:
+        """All rows."""
+        page = self.both(lambda storage: storage.find(Filter(), limit=ALL))
+        return {job.id: job for job in page.jobs}
+
+    def known(self, index: int) -> str:
+        """An id that was offered once, if any was."""
+        return self.offered[-1 - index % len(self.offered)] if self.offered else self.ids.new()
+
+    def new(self, wish: Mapping[str, object], at: int | None = None, again: int | None = None) -> NewJob:
+        """A new job, under an id that was used before if ``again`` says so."""
+        job_id = self.ids.new() if again is None else self.known(again)
+        self.offered.append(job_id)
+        return NewJob(id=job_id, at=None if at is None else self.clock.wall() + at, **wish)
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    @rule(
+        wanted=st.lists(
+            st.tuples(wishes, st.sampled_from([None, None, -5_000, 0, 1, 2_000]), st.none() | st.none() | indexes),
+            min_size=1,
+            max_size=5,
+        ),
+        beside=st.just([]) | st.just([]) | put_lists,
+    )
+    def insert(self, wanted, beside):
+        before = self.present()
+        news = [self.new(wish, at, again) for wish, at, again in wanted]
+        try:
+            receipts = self.both(lambda storage: storage.insert(news, beside))
+        except PutLost:
+            assert self.present() == before
+            return
+        fresh = {receipt.id for receipt in receipts if not receipt.duplicate} - before.keys()
+        self.inserted += len(fresh)
+        assert self.present().keys() == before.keys() | fresh
+
+    @rule(worker=workers, demands=st.lists(st.builds(Demand, queues, st.integers(0, 4)), min_size=1, max_size=3))
+    def claim(self, worker, demands):
+        jobs = self.both(lambda storage: storage.claim(worker, demands))
+        assert len({job.id for job in jobs}) == len(jobs)
+        self.seen += jobs
+
+    @rule(worker=workers, ttl=st.sampled_from([0.0, 5.0, 30.0, 30.0]), indexes=st.lists(indexes, max_size=4))
+    def beat(self, worker, ttl, indexes):
+        holding = [Holding(job.id, job.generation) for job in self.some(indexes)]
+        self.both(lambda storage: storage.beat(worker, holding, ttl))
+
+    @rule(worker=workers, demands=st.lists(st.builds(Demand, queues, st.integers(1, 4)), min_size=1, max_size=2))
+    def beat_and_claim(self, worker, demands):
+        self.both(lambda storage: storage.beat(worker, [], 30.0))
+        self.claim(worker, demands)
+
+    @rule(worker=workers, limit=st.integers(0, 5), queues=st.sampled_from([None, None, ["a"], ["a", "b"], []]))
+    def reclaim(self, worker, limit, queues):
+        self.seen += self.both(lambda storage: storage.reclaim(worker, limit, queues))
+
+    @rule(worker=workers)
+    def rescue(self, worker):
+        self.both(lambda storage: storage.beat(worker, [], 30.0))
+        jobs = self.both(lambda storage: storage.reclaim(worker, 100))
+        verdicts = self.both(lambda storage: storage.apply([lifecycle.lapse(job, 0.5) for job in jobs]))
+        assert list(verdicts) == [APPLIED] * len(jobs)
+
+    @rule(
+        given=st.lists(orders, min_size=1, max_size=5),
+        then=st.lists(wishes, max_size=2),
+        beside=st.just([]) | st.just([]) | put_lists,
+    )
+    def apply(self, given, then, beside):
+        before = self.present()
+        changes = [change for change in (self.ordered(before, *order) for order in given) if change is not None]
+        follow_ups = [self.new(wish) for wish in then]
+        if changes:
+            last = changes[-1]
+            changes[-1] = Change(last.job_id, last.guard, last.patch, tuple(follow_ups), tuple(beside))
+        verdicts = self.both(lambda storage: storage.apply(changes))
+        fresh = self.present().keys() - before.keys()
+        assert fresh <= {new.id for new in follow_ups}
+        assert not fresh or verdicts[-1] == APPLIED
+        self.inserted += len(fresh)
+
+    def ordered(self, rows, name, index, stale, outcome, policy):
+        """An order about a row as it is now, or as it was when it was claimed."""
+        about = self.some([index]) if stale else list(rows.values())[index % len(rows) :][:1] if rows else []
+        return ORDERS[name](about[0], outcome, policy) if about else None
+
+    def some(self, indexes) -> list[Job]:
+        """Claims as they were seen, the latest ones first."""
+        return [self.seen[-1 - index % len(self.seen)] for index in indexes] if self.seen else []
+
+    @rule(outcome=outcomes, policy=policies)
+    def settle_all_running(self, outcome, policy):
+        jobs = [job for job in self.present().values() if job.state is State.RUNNING]
+        changes = [lifecycle.settle(job, outcome, policy, 0.5) for job in jobs]
+        verdicts = self.both(lambda storage: storage.apply(changes))
+        assert list(verdicts) == [APPLIED] * len(jobs)
+
+    @rule(indexes=st.lists(indexes, min_size=1, max_size=3))
+    def delete(self, indexes):
+        verdicts = self.both(lambda storage: storage.delete([self.known(index) for index in indexes]))
+        self.removed += verdicts.count(APPLIED)
+
+    @rule(keep=keeps, limit=st.sampled_from([0, 1, 2, 100, 100]))
+    def prune(self, keep, limit):
+        before = self.present()
+        removed = self.both(lambda storage: storage.prune(keep, limit))
+        gone = before.keys() - self.present().keys()
+        assert len(gone) == removed <= limit
+        assert {before[job_id].state for job_id in gone} <= keep.keys()
+        self.removed += removed
+
+    @rule(puts=st.lists(puts, min_size=1, max_size=4))
+    def put(self, puts):
+        self.both(lambda storage: storage.put(puts))
+
+    @rule(queue=queues, value=controls, ttl=st.sampled_from([None, 5.0]))
+    def control(self, queue, value, ttl):
+        self.both(lambda storage: storage.put([Put(QUEUE, queue, value, ttl=ttl)]))
+
+    @rule(seconds=moments)
+    def advance(self, seconds):
+        self.clock.advance(seconds)
+
+    @rule(seconds=st.sampled_from([-3_600.0, -1.0, -0.001, 1.0, 3_600.0]))
+    def step_wall(self, seconds):
+        self.clock.step_wall(seconds)
+
+    @rule(coin=st.integers(0, 4))
+    def reboot(self, coin):
+        if coin == 0:
+            self.clock.reboot()
+
+    @rule(where=wheres, limit=st.integers(1, 4), indexes=st.lists(indexes, max_size=4))
+    def read(self, where, limit, indexes):
+        self.both(lambda storage: storage.get([self.known(index) for index in indexes]))
+        after: str | None = None
+        found: list[str] = []
+        while True:
+            page = self.both(lambda storage, after=after: storage.find(where, limit=limit, after=after))
+            found += [job.id for job in page.jobs]
+            after = page.next
+            if after is None:
+                break
+        assert found == sorted(set(found), reverse=True)
+
+    @rule(queues=st.sampled_from([["a"], ["a", "b"], ["b", "none"], []]))
+    def next_due(self, queues):
+        self.both(lambda storage: storage.next_due(queues))
+
+    # --- what is always so -------------------------------------------------------------------------------------------
+
+    @invariant()
+    def all_is_the_same(self):
+        self.both(lambda storage: storage.now())
+        for kind in ("kv", "lease", QUEUE):
+            self.both(lambda storage, kind=kind: storage.records(kind))
+
+    @invariant()
+    def nothing_is_lost(self):
+        rows = self.present()
+        assert len(rows) == self.inserted - self.removed
+        counts = self.both(lambda storage: storage.count())
+        assert sum(counts.values()) == len(rows)
+        for job in rows.values():
+            counts = {**counts, (job.queue, job.state): counts[job.queue, job.state] - 1}
+        assert set(counts.values()) <= {0}
+
+    @invariant()
+    def running_rows_have_a_worker_and_generations_never_fall(self):
+        rows = self.present()
+        for job in rows.values():
+            assert job.worker is not None or job.state is not State.RUNNING
+            assert job.generation >= self.generations.get(job.id, 0)
+            assert (job.finished_at is not None) == (job.state in FINAL)
+        # A job that was deleted may come back under its id, and then begins anew.
+        self.generations = {job.id: job.generation for job in rows.values()}
+
+    @invariant()
+    def no_two_jobs_hold_one_key(self):
+        held = [
+            (job.queue, job.key)
+            for job in self.present().values()
+            if job.key is not None and job.until is not Until.WINDOW and job.state not in FINAL
+        ]
+        assert len(held) == len(set(held))
+
+
+def _plain(answer: object) -> object:
+    """An answer without what its type leaves open: which kind of sequence, and the order of a beat's ids."""
+    match answer:
+        case PutLost():
+            return (answer.kind, answer.name)
+        case Beat():
+            return (list(answer.lost), sorted(answer.cancel_requested))
+        case Page():
+            return (list(answer.jobs), answer.next)
+        case Mapping():
+            return dict(answer)
+        case list() | tuple():
+            return list(answer)
+    return answer
+
+
+TestMemoryAndSqlite = Pair.TestCase
+TestMemoryAndSqlite.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, print_blob=True
+)
