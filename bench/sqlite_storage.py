@@ -83,7 +83,8 @@ async def claim_cost(storage, label, rounds=30, queue="flat"):
         assert len(jobs) == 100, len(jobs)
         await storage.apply([Change(job.id, Held("w", job.generation), DONE) for job in jobs])
     times.sort()
-    print(f"claim(100) {label}: median {times[len(times) // 2] * 1e3:.2f} ms, worst {times[-1] * 1e3:.2f} ms", flush=True)
+    middle, worst = times[len(times) // 2] * 1e3, times[-1] * 1e3
+    print(f"claim(100) {label}: median {middle:.2f} ms, worst {worst:.2f} ms", flush=True)
 
 
 async def fill(storage, number, **fields):

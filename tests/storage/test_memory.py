@@ -1,8 +1,6 @@
 """What is special to Memory: its line, what stays flat, and the loop and process that a handle belongs to."""
 
 import asyncio
-import os
-import signal
 
 import pytest
 from hypothesis import given
@@ -21,6 +19,7 @@ from headrace.storage.memory.line import Line
 from headrace.storage.memory.store import PROMOTED
 from headrace.system.clock import ManualClock
 from headrace.system.ids import Ids
+from headrace.system.spawn import SystemSpawn
 
 pytestmark = pytest.mark.anyio
 
@@ -185,6 +184,13 @@ def test_another_loop_is_refused_and_a_sibling_is_welcome(clock, ids):
     assert asyncio.run(elsewhere()) == 1
 
 
+async def test_a_forked_child_is_refused(storage, clock, ids, monkeypatch):
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    for handle in (storage, storage.sibling()):
+        with pytest.raises(WrongLoop):
+            await handle.open()
+
+
 async def test_no_call_is_made_for_a_listener_whose_loop_is_closed(storage, ids):
     sibling = storage.sibling()
 
@@ -192,20 +198,7 @@ async def test_no_call_is_made_for_a_listener_whose_loop_is_closed(storage, ids)
         await sibling.open()
         sibling.listen(["queue:q"])
 
-    loop = asyncio.new_event_loop()
-    import threading
-
-    from headrace.system.spawn import start_thread
-
-    ended = threading.Event()
-
-    def run() -> None:
-        loop.run_until_complete(listen())
-        loop.close()
-        ended.set()
-
-    start_thread("listener", run)
-    assert await asyncio.get_running_loop().run_in_executor(None, ended.wait, 5)
+    await SystemSpawn().host("listener", listen).join()
     assert len(await storage.insert([_new(ids)])) == 1
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -57,7 +58,7 @@ puts = st.builds(
     st.sampled_from(["x", "y"]),
     st.sampled_from(["1", '{"é":2}', None]),
     st.sampled_from([Expect.ANY, Expect.ANY, Expect.ABSENT, 0, 1, 2]),
-    st.sampled_from([None, None, 0.0, 5.0]),
+    st.sampled_from([None, None, 0.001, 5.0]),
 )
 put_lists = st.lists(puts, max_size=3)
 controls = st.sampled_from(['{"paused":true}', '{"concurrency":0}', '{"concurrency":2}', "{}", None])
@@ -190,7 +191,8 @@ class Pair(RuleBasedStateMachine):
 
     @rule(worker=workers, ttl=st.sampled_from([0.0, 5.0, 30.0, 30.0]), indexes=st.lists(indexes, max_size=4))
     def beat(self, worker, ttl, indexes):
-        holding = [Holding(job.id, job.generation) for job in self.some(indexes)]
+        own = [job for job in self.seen if job.worker == worker]
+        holding = [Holding(job.id, job.generation) for job in (*self.some(indexes), *own[-5:])]
         self.both(lambda storage: storage.beat(worker, holding, ttl))
 
     @rule(worker=workers, demands=st.lists(st.builds(Demand, queues, st.integers(1, 4)), min_size=1, max_size=2))
@@ -243,6 +245,12 @@ class Pair(RuleBasedStateMachine):
         verdicts = self.both(lambda storage: storage.apply(changes))
         assert list(verdicts) == [APPLIED] * len(jobs)
 
+    @rule(index=indexes)
+    def cancel_what_runs(self, index):
+        jobs = [job for job in self.present().values() if job.state is State.RUNNING]
+        changes = [lifecycle.cancel(job) for job in jobs[index % (len(jobs) or 1) :][:1]]
+        self.both(lambda storage: storage.apply(changes))
+
     @rule(indexes=st.lists(indexes, min_size=1, max_size=3))
     def delete(self, indexes):
         verdicts = self.both(lambda storage: storage.delete([self.known(index) for index in indexes]))
@@ -268,6 +276,12 @@ class Pair(RuleBasedStateMachine):
     @rule(seconds=moments)
     def advance(self, seconds):
         self.clock.advance(seconds)
+
+    @rule(off=st.sampled_from([-0.001, 0.0, 0.0, 0.001]), worker=workers, queue=queues)
+    def claim_about_the_next_due_time(self, off, worker, queue):
+        seconds = self.both(lambda storage: storage.next_due([queue])) or 0.0
+        self.clock.advance(max(0.0, seconds + off))
+        self.beat_and_claim(worker, [Demand(queue, 1)])
 
     @rule(seconds=st.sampled_from([-3_600.0, -1.0, -0.001, 1.0, 3_600.0]))
     def step_wall(self, seconds):
@@ -349,7 +363,7 @@ def _plain(answer: object) -> object:
     return answer
 
 
-TestMemoryAndSqlite = Pair.TestCase
+TestMemoryAndSqlite = pytest.mark.timeout(1_200)(Pair.TestCase)  # shrinking a failure takes its time
 TestMemoryAndSqlite.settings = settings(
     max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, print_blob=True
 )

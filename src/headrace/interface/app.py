@@ -6,8 +6,16 @@ from typing import Self, Unpack
 
 from headrace.interface.blocking import Blocking
 from headrace.interface.config import Options
+from headrace.interface.logs import report
 from headrace.interface.running import Running
 from headrace.model.duration import Duration, seconds
+
+
+class CloseTimeout(RuntimeError):
+    """Storage calls or listeners did not end in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"storage calls or listeners were still busy after {seconds:g} s; they were left to themselves")
 
 
 class Headrace(Blocking, Running):
@@ -26,11 +34,15 @@ class Headrace(Blocking, Running):
     async def aclose(self, timeout: Duration = 25) -> None:
         """Let go of the store, once what is under way is answered. Further calls raise AppClosed. Idempotent."""
         limit = seconds(timeout, "timeout")
-        if not self.handles.closed:
-            async with asyncio.timeout(limit):
-                await self.handles.close()
-                await self.bus.close()
-        self.portal.close()
+        try:
+            if not self.handles.closed:
+                async with asyncio.timeout(limit):
+                    await self.handles.close()
+                    await self.bus.close()
+        except TimeoutError:
+            report("aclose", CloseTimeout(limit))
+        finally:
+            self.portal.close()
 
     def close(self, timeout: Duration = 25) -> None:
         """The sync twin of ``aclose``."""

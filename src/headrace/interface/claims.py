@@ -121,7 +121,8 @@ class Claims(Core):
         if not any(job.crashes for job in jobs):
             return jobs
         kept = jobs[:1] if jobs[0].crashes else [job for job in jobs if not job.crashes]
-        given_back = [lifecycle.hand_back(job) for job in jobs if job not in kept]
+        ids = {job.id for job in kept}
+        given_back = [lifecycle.hand_back(job) for job in jobs if job.id not in ids]
         stamps = [lifecycle.stamp_alone(job) for job in kept if job.crashes]
         verdicts = await storage.apply([*stamps, *given_back])
         return kept if all(verdict.status is Status.APPLIED for verdict in verdicts[: len(stamps)]) else ()

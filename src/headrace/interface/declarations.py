@@ -1,5 +1,6 @@
 """Declarations: tasks, queues, listeners, hooks, middleware. No I/O; callable at import or in a coroutine."""
 
+import re
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ H = TypeVar("H", bound=Hook)
 L = TypeVar("L", bound=Listener)
 M = TypeVar("M", bound=Middleware)
 _MOST_CONCURRENCY = 100_000
+_UNUSABLE = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 
 
 class Decorate(Protocol):
@@ -169,7 +171,7 @@ def _default_name(function: Callable[..., Any]) -> str:
     if module == "__main__":
         main = sys.modules["__main__"]
         spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-        module = spec.name if spec is not None else Path(path).stem if path else "main"
+        module = spec.name if spec is not None else _UNUSABLE.sub("_", Path(path).stem) if path else "main"
     return f"{module}.{function.__qualname__}".replace(".<locals>", "")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 from headrace.model.errors import AppClosed
@@ -41,6 +42,7 @@ class Handles:
         self._root: Storage | None = None
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Future[Handle]] = {}
         self._open: dict[asyncio.AbstractEventLoop, Handle] = {}
+        self._lock = threading.Lock()
         self._pid = os.getpid()
         self._forgotten: list[object] = []
         self.closed = False
@@ -62,11 +64,7 @@ class Handles:
 
     async def _open_handle(self, loop: asyncio.AbstractEventLoop) -> Handle:
         try:
-            if self._root is None:
-                self._root = self._make()
-                storage = self._root
-            else:
-                storage = self._root.sibling()
+            storage = self._make_storage()
             await storage.open()
             await self._first_use(storage)
             handle = self._open[loop] = Handle(storage)
@@ -74,15 +72,29 @@ class Handles:
         finally:
             self._opening.pop(loop, None)
 
+    def _make_storage(self) -> Storage:
+        """All handles stand on one store, whichever loops come first at the same moment."""
+        with self._lock:
+            if self._root is None:
+                self._root = self._make()
+                return self._root
+            return self._root.sibling()
+
     def _forget_parent(self) -> None:
-        """What the parent process opened is neither used nor closed here: it is kept, so that nothing finalizes it."""
+        """What the parent process opened is neither used nor closed here: it is kept, so that nothing finalizes it.
+
+        The jobs of a store in memory stay with the parent: its sibling refuses to open here, instead of a second store
+        that would take jobs nobody runs.
+        """
         if self._pid != os.getpid():
             self._forgotten.append((self._root, self._open, self._opening))
-            self._root, self._open, self._opening = None, {}, {}
+            if self._root is not None and self._root.capabilities.durable:
+                self._root = None
+            self._open, self._opening, self._lock = {}, {}, threading.Lock()
             self._pid = os.getpid()
 
     def _forget_closed_loops(self) -> None:
-        for loop in [loop for loop in self._open if loop.is_closed()]:
+        for loop in [loop for loop in list(self._open) if loop.is_closed()]:
             del self._open[loop]
 
     async def close_here(self) -> None:

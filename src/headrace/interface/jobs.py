@@ -18,6 +18,7 @@ from headrace.model.job import Encoding, Job
 from headrace.model.names import check_name
 from headrace.model.state import RUNNING, WAITING, State
 from headrace.runtime import events
+from headrace.runtime.events import Event
 from headrace.storage.contract import Filter, Receipt, Storage
 
 _PAGE = 1_000
@@ -146,7 +147,13 @@ class Jobs(Core):
                 return CancelOutcome.ALREADY_FINAL
             verdict = (await storage.apply([change]))[0]
             if verdict.status is Status.APPLIED:
-                return CancelOutcome.REQUESTED if found.state in RUNNING else CancelOutcome.CANCELLED
+                if found.state in RUNNING:
+                    return CancelOutcome.REQUESTED
+                if self.bus.wants(events.CANCELLED):
+                    self.bus.emit(
+                        Event(events.CANCELLED, job_id, found.task, found.queue, found.attempt, None, self.clock.wall())
+                    )
+                return CancelOutcome.CANCELLED
 
     async def aretry(self, job: JobReference) -> None:
         """Send a dead job back with new budgets. JobNotFound, NotRetryable, or KeyHeld."""

@@ -26,7 +26,8 @@ class Portal:
     def call(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What ``await make()`` gives. UseAsync where that would block this thread's own loop."""
         refuse_running_loop(name)
-        future = asyncio.run_coroutine_threadsafe(make(), self._running_loop())
+        loop = self._running_loop()
+        future = asyncio.run_coroutine_threadsafe(make(), loop)
         try:
             return future.result()
         except BaseException:

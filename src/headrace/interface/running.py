@@ -4,7 +4,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE
@@ -19,7 +19,7 @@ from headrace.runtime.worker import Surroundings, Worker
 
 Queues = Mapping[str, int] | Sequence[str] | None
 """Slots by queue; or names, with 4 slots each; or None, for all queues that tasks name."""
-_MOST_SLOTS = 10_000
+MOST_SLOTS = 10_000
 _IDLE_WITHIN = 0.0
 
 
@@ -50,7 +50,7 @@ class Running(Declarations):
         if not chosen:
             raise InvalidOption("queues", queues, "name at least one queue")
         return {
-            check_name("queue", name): check_count(f"queues[{name!r}]", count, most=_MOST_SLOTS)
+            check_name("queue", name): check_count(f"queues[{name!r}]", count, most=MOST_SLOTS)
             for name, count in chosen.items()
         }
 
@@ -71,12 +71,21 @@ class Running(Declarations):
                     waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(stopping.wait())]
                     if until_idle:
                         waiting.append(asyncio.ensure_future(worker.idle(_IDLE_WITHIN)))
-                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                    for task in waiting:
+                    ended, going = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    for task in going:
                         task.cancel()
                     await worker.stop()
+                for task in ended:
+                    task.result()
         finally:
-            await self.handles_here_closed()
+            await self._leave_loop()
+
+    async def _leave_loop(self) -> None:
+        """The loop is about to end: listeners see what happened in it, within ``patience``; its handle closes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.patience):
+                await self.bus.flush()
+        await self.handles_here_closed()
 
     @contextmanager
     def background(self, queues: Queues = None) -> Iterator[None]:
@@ -96,7 +105,7 @@ class Running(Declarations):
             except BaseException as error:
                 failed.append(error)
             finally:
-                await self.handles_here_closed()
+                await self._leave_loop()
                 started.set()
                 stopping.set()
 
@@ -108,8 +117,11 @@ class Running(Declarations):
         try:
             yield
         finally:
-            wake[0]()
+            with suppress(RuntimeError):  # it failed, and its loop is closed
+                wake[0]()
             stopping.wait()
+            if failed:
+                raise failed[0]
 
     @asynccontextmanager
     async def housekeeping(self) -> AsyncIterator[None]:

@@ -122,8 +122,13 @@ def _fields(annotation: Annotation, node: Any) -> Rule:
     annotation.verified |= any(hasattr(kind, name) for name in _OWN_CODE)
     for field in node.fields:
         inner = annotation.rule_of(field.type)
-        rules[field.name] = optional(inner) if field.default is msgspec.UNSET else inner
+        rules[field.name] = optional(inner) if _may_be_unset(field) else inner
     return rule
+
+
+def _may_be_unset(field: inspect.Field) -> bool:
+    """msgspec shows no default where it is UNSET."""
+    return not field.required and field.default is field.default_factory is msgspec.NODEFAULT
 
 
 def _record(annotation: Annotation, node: Any) -> Rule:

@@ -121,14 +121,11 @@ def check_native(value: object, depth: int, budget: Budget) -> None:
     kind = type(value)
     if kind in _NATIVE:
         return
-    if issubclass(kind, dict):
-        _check_native_mapping(value, depth, budget)
-    elif issubclass(kind, list):
-        _check_native_items(value, depth, budget)
-    elif issubclass(kind, float):
-        check_float(value, depth, budget)
-    elif issubclass(kind, Enum) or not issubclass(kind, str | int):
-        raise Refused(value, f"no annotation names the type {named(kind)} here, and JSON has no such type")
+    check = _NATIVE_CHECKS.get(kind)
+    if check is None:
+        base = next((base for base in (dict, list, float) if issubclass(kind, base)), None)
+        check = _NATIVE_CHECKS[base] if base else _check_derived
+    check(value, depth, budget)
 
 
 def union(rules: Sequence[Rule]) -> Rule:
@@ -176,6 +173,12 @@ def _descend(rule: Rule, item: object, depth: int, budget: Budget, part: str) ->
         raise
 
 
+def _check_derived(value: object, depth: int, budget: Budget) -> None:  # noqa: ARG001
+    kind = type(value)
+    if issubclass(kind, Enum) or not issubclass(kind, str | int):
+        raise Refused(value, f"no annotation names the type {named(kind)} here, and JSON has no such type")
+
+
 def _position(items: Iterable[object], item: object) -> str:
     index = next((index for index, other in enumerate(items) if other is item), 0)
     return f"[{index}]"
@@ -183,5 +186,8 @@ def _position(items: Iterable[object], item: object) -> str:
 
 _NATIVE: frozenset[type] = frozenset({str, int, bool, NoneType})
 NATIVE = Rule(check_native, (object,), _NATIVE)
-_check_native_items = check_items(list, NATIVE)
-_check_native_mapping = check_mapping(TEXT, NATIVE)
+_NATIVE_CHECKS: dict[type, Check] = {
+    dict: check_mapping(TEXT, NATIVE),
+    list: check_items(list, NATIVE),
+    float: check_float,
+}

@@ -65,11 +65,10 @@ class Parameters:
             except Exception as error:
                 why = f"it can't be resolved ({told(error)}); import its names at module level, outside TYPE_CHECKING"
                 raise self._refusal(parameter, why) from None
-        unpacked = typing.get_origin(hint) is typing.Unpack
         if parameter.kind is Parameter.VAR_POSITIONAL:
-            return tuple[hint] if unpacked else tuple[hint, ...]
+            return _unpacked(hint) or tuple[hint, ...]
         if parameter.kind is Parameter.VAR_KEYWORD:
-            return typing.get_args(hint)[0] if unpacked else dict[str, hint]
+            return _unpacked(hint) or dict[str, hint]
         return hint
 
     def _refusal(self, parameter: Parameter, why: str) -> InvalidOption:
@@ -113,8 +112,20 @@ class Parameters:
 
 def resolve(annotation: object, names: dict[str, Any]) -> Any:
     """An annotation, or the text of one, as a type."""
-    carrier = types.SimpleNamespace(__annotations__={"hint": annotation})
+
+    def carrier() -> None: ...
+
+    carrier.__annotations__ = {"hint": annotation}
     return typing.get_type_hints(carrier, globalns=names, include_extras=True)["hint"]
+
+
+def _unpacked(hint: Any) -> Any:
+    """What ``Unpack[...]`` or ``*tuple[...]`` unpacks, None for any other hint."""
+    if typing.get_origin(hint) is typing.Unpack:
+        return typing.get_args(hint)[0]
+    if getattr(hint, "__unpacked__", False):
+        return types.GenericAlias(tuple, typing.get_args(hint))
+    return None
 
 
 def _optional(parameter: Parameter) -> bool:

@@ -11,7 +11,7 @@ from headrace.model.containers import NATIVE
 from headrace.model.errors import InvalidArguments, NotSerializable, PayloadUnreadable
 from headrace.model.parameters import Parameters
 from headrace.model.refusal import Outline, Refused, outline, told
-from headrace.model.strictness import Budget, Rule
+from headrace.model.strictness import Rule
 
 MAX_PAYLOAD = 1_048_576
 """Bytes."""
@@ -54,7 +54,7 @@ class Signature:
             self._parameters.signature.bind(b"")
         except TypeError:
             return False
-        rule = self._parameters.rules[0]
+        rule = self._parameters.annotations[0].rule
         return rule.check is NATIVE.check or bytes in rule.plain
 
     def encode(self, args: tuple[object, ...], kwargs: Mapping[str, object], limit: int = MAX_PAYLOAD) -> str:
@@ -86,7 +86,7 @@ class Signature:
             try:
                 check(value, 1, budget)
             except Refused as refused:
-                _check_json(name, value, budget, refused)
+                _check_json(name, value, limit, refused)
                 translated = True
         try:
             text = wire.text(record, limit)
@@ -167,10 +167,10 @@ class Signature:
         return Call(tuple(args), kwargs)
 
 
-def _check_json(name: str, value: object, budget: Budget, typed: Refused) -> None:
+def _check_json(name: str, value: object, limit: int, typed: Refused) -> None:
     """A member that isn't of the annotated type may still be the JSON of one."""
     try:
-        NATIVE.check(value, 1, budget)
+        NATIVE.check(value, 1, [limit, limit])
     except Refused:
         raise typed.public(name) from None
 

@@ -1,5 +1,6 @@
 """JSON text as it is stored: one encoder for all payloads and results."""
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -10,9 +11,11 @@ from headrace.model.errors import PayloadTooLarge
 from headrace.model.refusal import Refused, member, told
 
 DIGITS = 4300
-"""msgspec reads no longer int, however far ``sys.set_int_max_str_digits`` allows to write one."""
+"""msgspec reads no int of more characters, however far ``sys.set_int_max_str_digits`` allows to write one."""
 
-_TOO_LONG = f"it has more than {DIGITS:,} digits"
+_LONG_NEGATIVE = re.compile(rb"-\d{4300}")
+"""The one that Python writes by default, its limit being without the sign; or a text with the same characters."""
+_TOO_LONG = f"it has an int of more than {DIGITS:,} digits"
 
 
 def is_pydantic(kind: type) -> bool:
@@ -41,11 +44,10 @@ def check_size(record: object, encoded: bytes, limit: int) -> None:
     """Refuse what is over the limit, and ints so long that no worker could read them."""
     if len(encoded) > limit:
         raise PayloadTooLarge(len(encoded), limit)
-    if not 0 < sys.get_int_max_str_digits() <= DIGITS:
-        try:
-            msgspec.json.decode(encoded)
-        except msgspec.ValidationError:
-            raise Refused(record, _TOO_LONG) from None
+    if not 0 < sys.get_int_max_str_digits() <= DIGITS or _LONG_NEGATIVE.search(encoded):
+        failure = _failure(record)
+        if failure is not None:
+            raise refusal(record, failure)
 
 
 def decoder(hint: Any, customs: bool) -> "msgspec.json.Decoder[Any]":
@@ -99,7 +101,7 @@ def refusal(record: object, error: Exception) -> Refused:
 
 def _failure(value: object) -> Exception | None:
     try:
-        _encode(value)
+        msgspec.json.decode(_encode(value))
     except Exception as error:
         return error
     return None
@@ -125,7 +127,7 @@ def _children(value: object) -> Iterator[tuple[str, object]]:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "it has a lone surrogate, which is no text"
-    if isinstance(error, ValueError) and "digits" in told(error):
+    if "digits" in told(error) or "out of range" in told(error):
         return _TOO_LONG
     return told(error)
 

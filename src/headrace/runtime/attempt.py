@@ -43,9 +43,11 @@ class Attempt:
         return self.handler.timeout if own is None else own
 
     def stop_for(self, stop: Stop) -> None:
-        """Tell the handler to stop. The first reason stands, but for an interrupt or a loss, which win."""
-        if self.stop is None or stop in (Stop.INTERRUPT, Stop.LOST):
-            self.stop = stop
+        """Tell the handler to stop. The first reason stands, but for an interrupt or a loss, which win. The same wish
+        told again changes nothing: it must not break into a handler that cleans up."""
+        if stop is self.stop or (self.stop is not None and stop not in (Stop.INTERRUPT, Stop.LOST)):
+            return
+        self.stop = stop
         if self.task is not None:
             self.task.cancel()
 

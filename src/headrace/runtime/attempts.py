@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from headrace.runtime.attempt import Attempt, Stop
-from headrace.storage.contract import Holding
 
 
 class Attempts:
@@ -38,21 +37,16 @@ class Attempts:
         if self._held.get(attempt.job.id) is attempt:
             del self._held[attempt.job.id]
 
-    def holding(self) -> Sequence[Holding]:
-        """What this worker believes to hold. Safe to call from the heart's thread."""
-        held = list(self._held.values())
-        return [Holding(attempt.job.id, attempt.job.generation) for attempt in held]
-
     def held(self) -> Sequence[Attempt]:
-        """The attempts behind ``holding``. Safe to call from the heart's thread."""
+        """What this worker believes to hold. Safe to call from the heart's thread."""
         return list(self._held.values())
 
-    def stop(self, job_ids: Sequence[str], why: Stop) -> None:
-        """Tell those of these jobs that run here to stop."""
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """Somebody wants these jobs stopped, whichever attempt of them runs here."""
         for job_id in job_ids:
             attempt = self._held.get(job_id)
             if attempt is not None:
-                attempt.stop_for(why)
+                attempt.stop_for(Stop.CANCEL)
 
     @property
     def idle(self) -> bool:

@@ -27,6 +27,8 @@ class Coalescer(Generic[Item, Owner, Answer]):
         self._owners: list[Owner] = []
         self._draining: asyncio.Task[None] | None = None
         self._asking = False
+        self._asked: asyncio.Future[None] | None = None
+        """What a flush waits for while an item is asked."""
 
     @property
     def idle(self) -> bool:
@@ -42,6 +44,9 @@ class Coalescer(Generic[Item, Owner, Answer]):
             self._asking = False
             if self._items:
                 self._start()
+            if self._asked is not None:
+                self._asked.set_result(None)
+                self._asked = None
 
     def add(self, item: Item, owner: Owner) -> None:
         """Hand in one item."""
@@ -55,8 +60,10 @@ class Coalescer(Generic[Item, Owner, Answer]):
 
     async def flush(self) -> None:
         """Returns when all that was handed in is answered."""
-        while self._draining is not None:
-            await asyncio.wait([self._draining])
+        while not self.idle:
+            if self._draining is None and self._asked is None:
+                self._asked = asyncio.get_running_loop().create_future()
+            await asyncio.wait([waiting for waiting in (self._draining, self._asked) if waiting is not None])
 
     async def _drain(self) -> None:
         try:

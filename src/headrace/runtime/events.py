@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import os
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -63,6 +65,8 @@ class Bus:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._filled: asyncio.Event | None = None
         self._closed = False
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
         self.dropped = 0
         """Events lost to slow listeners."""
 
@@ -81,15 +85,16 @@ class Bus:
 
     def emit(self, event: Event) -> None:
         """Hand over; never waits, never raises."""
+        self._forget_parent()
         if len(self._waiting) >= _MOST_WAITING:
-            self._waiting.popleft()
-            self.dropped += 1
+            self._drop_oldest()
         self._waiting.append(event)
         self._ring()
 
     async def flush(self) -> None:
         """Returns when the listeners have seen all that was emitted so far."""
-        if not self._waiting and self._hosted is None:
+        self._forget_parent()
+        if self._closed or (not self._waiting and self._hosted is None):
             return
         seen = asyncio.get_running_loop().create_future()
         self._waiting.append(seen)
@@ -100,18 +105,34 @@ class Bus:
         """Delivers what waits, then ends the bus's thread."""
         await self.flush()
         self._closed = True
-        self._ring()
         if self._hosted is not None:
+            self._ring()
             await self._hosted.join()
 
+    def _drop_oldest(self) -> None:
+        oldest = self._waiting.popleft()
+        if isinstance(oldest, asyncio.Future):
+            _release(oldest)
+        else:
+            self.dropped += 1
+
     def _ring(self) -> None:
-        if self._hosted is None:
-            self._hosted = self._spawn.host("headrace-events", self._deliver)
-        elif self._loop is not None and self._filled is not None:
+        self._forget_parent()
+        with self._lock:
+            if self._hosted is None and not self._closed:
+                self._hosted = self._spawn.host("headrace-events", self._deliver)
+                return
+        if self._loop is not None and self._filled is not None:
             try:
                 self._loop.call_soon_threadsafe(self._filled.set)
             except RuntimeError:
                 return  # the interpreter is going down and the loop is closed
+
+    def _forget_parent(self) -> None:
+        """A fork takes no threads along: what waits in the parent is told there."""
+        if self._pid != os.getpid():
+            self._pid, self._lock, self._waiting = os.getpid(), threading.Lock(), deque()
+            self._hosted = self._loop = self._filled = None
 
     async def _deliver(self) -> None:
         self._filled = asyncio.Event()
@@ -125,15 +146,24 @@ class Bus:
 
     async def _tell(self, event: Event | asyncio.Future[None]) -> None:
         if isinstance(event, asyncio.Future):
-            event.get_loop().call_soon_threadsafe(_resolve, event)
+            _release(event)
             return
         for listener in self._listeners.get(event.id, ()):
             try:
                 answer = listener(event)
                 if inspect.isawaitable(answer):
                     await answer
-            except Exception as error:
+            except BaseException as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise  # our own end, and none of the listener's doing
                 self._report(f"listener of {event.id}", error)
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    try:
+        future.get_loop().call_soon_threadsafe(_resolve, future)
+    except RuntimeError:
+        return  # the loop that waited is closed: nobody is left to tell
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

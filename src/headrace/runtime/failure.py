@@ -18,6 +18,7 @@ from headrace.model.outcome import (
 from headrace.runtime.registry import Handler
 from headrace.system.spawn import ProcessDied
 
+_KIND_LIMIT = 255
 _MESSAGE_LIMIT = 8 * 1024
 _TRACEBACK_LIMIT = 64 * 1024
 _MARK = "… (cut)"
@@ -44,7 +45,7 @@ def outcome_of(error: BaseException, handler: Handler) -> Outcome:
         case PermanentFailure():
             return Refused(describe(error))
         case Cancelled(reason=reason):
-            return Stopped(reason)
+            return Stopped(bounded(str(reason), _MESSAGE_LIMIT))
         case ProcessDied():
             return Crashed(describe(error))
         case _:
@@ -54,7 +55,7 @@ def outcome_of(error: BaseException, handler: Handler) -> Outcome:
 
 def describe(error: BaseException) -> Failure:
     """The failure to store."""
-    return Failure(type(error).__name__, format_error_chain(error), _format_traceback(error))
+    return Failure(bounded(type(error).__name__, _KIND_LIMIT), format_error_chain(error), _format_traceback(error))
 
 
 def format_error_chain(error: BaseException) -> str:
@@ -80,12 +81,12 @@ def bounded(text: str, limit: int) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error) or type(error).__name__
-    except Exception:
+    except BaseException:
         return f"<{type(error).__name__} whose text failed>"
 
 
 def _format_traceback(error: BaseException) -> str:
     try:
         return bounded("".join(traceback.format_exception(error)), _TRACEBACK_LIMIT)
-    except Exception:
+    except BaseException:
         return f"<the traceback of {type(error).__name__} could not be formatted>"

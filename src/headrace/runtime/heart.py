@@ -6,12 +6,11 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
-from headrace.model.errors import StoreError
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.loop import Report
 from headrace.runtime.settings import Settings
-from headrace.storage.contract import Filter, Listener, Storage
+from headrace.storage.contract import Filter, Holding, Listener, Storage
 from headrace.system.clock import Clock
 
 _BLOCKED = 1.0
@@ -58,49 +57,71 @@ class Heart:
     def stop(self) -> None:
         """End the lease and then ``main``."""
         self._stopping = True
-        if self._loop is not None and self._listener is not None:
+        if self._loop is not None and self._listener is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._listener.close)
 
     async def main(self) -> None:
-        """Until ``stop``; the last beat ends the lease."""
-        await self._storage.open()
+        """Until ``stop``, or until the worker's loop is closed; the last beat ends the lease."""
         self._loop = asyncio.get_running_loop()
-        self._listener = self._storage.listen([f"worker:{self._worker_id}"])
         try:
-            while not self._stopping:
+            while not await self._open() and self._is_wanted():
+                await self._clock.sleep(_RETRY)
+            while self._is_wanted():
                 await self._live()
-                await self._listener.wait(min(self._settings.poll, max(0.0, self._beat_at - self._clock.monotonic())))
+                await self._rest()
             await self._storage.beat(self._worker_id, (), 0)
-        except StoreError as error:
+        except Exception as error:
             self._report("heart", error)
         finally:
-            self._listener.close()
+            if self._listener is not None:
+                self._listener.close()
             await self._storage.close()
 
+    def _is_wanted(self) -> bool:
+        return not self._stopping and not self._worker_loop.is_closed()
+
+    async def _open(self) -> bool:
+        try:
+            await self._storage.open()
+            self._listener = self._storage.listen([f"worker:{self._worker_id}"])
+        except Exception as error:
+            self._report("heart", error)
+            return False
+        return True
+
+    async def _rest(self) -> None:
+        pause = min(self._settings.poll, max(0.0, self._beat_at - self._clock.monotonic()))
+        if self._listener is not None and not self._stopping:
+            await self._listener.wait(pause)
+
     async def _live(self) -> None:
+        """A heart that ended for an error would cost every job of its worker: whatever fails is tried again."""
         try:
             if self._clock.monotonic() >= self._beat_at:
                 await self._beat()
             await self._look_for_cancels()
-        except StoreError as error:
-            self._beat_at = min(self._beat_at, self._clock.monotonic() + _RETRY)
+            await self._watch_loop()
+        except Exception as error:
             self._report("heart", error)
-        await self._watch_loop()
+            await self._clock.sleep(min(_RETRY, self._settings.beat / 2))
 
     async def _beat(self) -> None:
-        beat = await self._storage.beat(self._worker_id, self._attempts.holding(), self._settings.lease)
+        held = {attempt.job.id: attempt for attempt in self._attempts.held()}
+        holding = [Holding(job_id, attempt.job.generation) for job_id, attempt in held.items()]
+        beat = await self._storage.beat(self._worker_id, holding, self._settings.lease)
         self._beat_at = self._clock.monotonic() + self._settings.beat
-        self._tell(beat.lost, Stop.LOST)
-        self._tell(beat.cancel_requested, Stop.CANCEL)
+        for job_id in beat.lost:  # by attempt: the same job may have been claimed anew meanwhile, and be ours
+            self._worker_loop.call_soon_threadsafe(held[job_id].stop_for, Stop.LOST)
+        self._tell_cancelled(beat.cancel_requested)
 
     async def _look_for_cancels(self) -> None:
         where = Filter(worker=self._worker_id, cancel_requested=True)
         page = await self._storage.find(where, limit=1000)
-        self._tell([job.id for job in page.jobs], Stop.CANCEL)
+        self._tell_cancelled([job.id for job in page.jobs])
 
-    def _tell(self, job_ids: Sequence[str], why: Stop) -> None:
+    def _tell_cancelled(self, job_ids: Sequence[str]) -> None:
         if job_ids:
-            self._worker_loop.call_soon_threadsafe(self._attempts.stop, job_ids, why)
+            self._worker_loop.call_soon_threadsafe(self._attempts.cancel, job_ids)
 
     async def _watch_loop(self) -> None:
         now = self._clock.monotonic()

@@ -7,8 +7,9 @@ handlers which never wait share one task, and handlers which do get one each.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 
-from headrace.runtime.attempt import Attempt
+from headrace.runtime.attempt import Attempt, running
 from headrace.runtime.loop import turn
 from headrace.system.clock import Clock
 
@@ -26,6 +27,7 @@ class Lanes:
         self._clock = clock
         self._backlog: deque[Attempt] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._context = copy_context()
 
     def put(self, attempts: Sequence[Attempt]) -> None:
         """Run these, in order."""
@@ -34,18 +36,24 @@ class Lanes:
 
     async def join(self, seconds: float) -> bool:
         """Whether all lanes ended within ``seconds``."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
-        return not self._tasks
+        try:
+            async with asyncio.timeout(seconds):
+                while self._tasks:  # a lane may start others
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
+            return False
+        return True
 
     def _help(self) -> None:
         loop = asyncio.get_running_loop()
         for _ in range(min(_HELP, len(self._backlog))):
-            task = loop.create_task(self._serve(), name="headrace-lane")
+            task = loop.create_task(self._serve(), name="headrace-lane", context=self._context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _serve(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         turned = self._clock.monotonic()
         first = True
         while self._backlog:
@@ -54,6 +62,17 @@ class Lanes:
                 self._help()
             first = False
             await self._run(attempt)
+            if task.cancelling() or self._is_touched():  # what a handler left behind ends with its lane
+                self._help()
+                return
             if self._clock.monotonic() - turned > _SLICE:
                 await turn()
                 turned = self._clock.monotonic()
+
+    def _is_touched(self) -> bool:
+        """Whether a handler changed context variables: the next handler is none of its business."""
+        now = copy_context()
+        before = self._context
+        return len(now) != len(before) + (running not in before) or any(
+            now.get(variable) is not value for variable, value in before.items() if variable is not running
+        )

@@ -1,6 +1,7 @@
 """Brings jobs in: claims what fits into free slots, whenever there may be some."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -42,8 +43,12 @@ class Producer:
         self._settings, self._clock, self._completer = settings, clock, completer
         self._dry: set[str] = set()
         """Queues that gave less than was asked: not asked again before a notice or the poll."""
+        self._held_back: set[str] = set()
+        """Those of them that have jobs due and gave none: a ceiling or a pause is in the way."""
         self._lonely: deque[tuple[Job, float]] = deque()
         """Jobs with a crash behind them, and until when each may wait for solitude here."""
+        self._too_late: list[Job] = []
+        """Claimed while the worker was told to stop."""
         self._freed = asyncio.Event()
         self._notices = 0
         self._listener: Listener | None = None
@@ -53,6 +58,12 @@ class Producer:
 
     def free(self) -> None:
         """A slot may be free."""
+        self._freed.set()
+
+    def settled(self, queue: str) -> None:
+        """A job of this queue is recorded: there may be room under its ceiling."""
+        if queue in self._held_back:
+            self._ask_again()
         self._freed.set()
 
     def stop(self) -> None:
@@ -68,13 +79,13 @@ class Producer:
         while not self.stopped:
             if await self._listener.wait(self._settings.poll):
                 self._notices += 1
-                self._dry.clear()
+                self._ask_again()
                 self._freed.set()
 
     async def step(self) -> float:
         """Claim what fits. Zero: there may be more."""
         if self.stopped:
-            return 0.0
+            return self._settings.poll
         if self._lonely:
             return await self._run_lonely()
         self._freed.clear()
@@ -101,18 +112,39 @@ class Producer:
         got = dict.fromkeys((demand.queue for demand in demands), 0)
         for job in jobs:
             got[job.queue] += 1
+            self._held_back.discard(job.queue)
         self._dry.update(demand.queue for demand in demands if got[demand.queue] < demand.limit)
 
     async def _wait(self) -> float:
         poll = self._settings.poll
         if self._dry and not self._freed.is_set():
-            due = await self._storage.next_due(self._dry)
-            poll = poll if due is None else max(0.001, min(poll, due))
-        if not await wait_for(self._freed, poll):
-            self._dry.clear()
+            poll = min(poll, await self._next_due())
+        if poll and not await wait_for(self._freed, poll):
+            self._ask_again()
         return 0.0
 
+    async def _next_due(self) -> float:
+        """Seconds until a dry queue may have something. One that has jobs due is asked again; where it gives none even
+        so, it is held back, and asking at once would go on for ever."""
+        due = await self._storage.next_due(self._dry)
+        if due == 0:
+            waits = {queue: await self._storage.next_due([queue]) for queue in tuple(self._dry)}
+            ready = {queue for queue, wait in waits.items() if wait == 0}
+            fresh, self._held_back = ready - self._held_back, ready
+            if fresh:
+                self._dry -= fresh
+                return 0.0
+            due = min((wait for wait in waits.values() if wait), default=None)
+        return math.inf if due is None else max(0.001, due)
+
+    def _ask_again(self) -> None:
+        self._dry.clear()
+        self._held_back.clear()
+
     def _start(self, jobs: Sequence[Job]) -> None:
+        if self.stopped:
+            self._too_late.extend(jobs)
+            return
         ready: list[Attempt] = []
         for job in jobs:
             handler = self._registry.get(job.task)
@@ -145,6 +177,8 @@ class Producer:
 
     async def _run_alone(self, job: Job) -> None:
         verdicts = await self._storage.apply([lifecycle.stamp_alone(job)])
+        if self.stopped:
+            return
         self._lonely.popleft()
         handler = self._registry.get(job.task)
         if verdicts[0].status is not Status.APPLIED or handler is None:
@@ -158,6 +192,7 @@ class Producer:
 
     def leftover(self) -> Sequence[Job]:
         """Jobs that were claimed and not started: to be handed back at the stop."""
-        jobs = [job for job, _ in self._lonely]
+        jobs = [*self._too_late, *(job for job, _ in self._lonely)]
+        self._too_late.clear()
         self._lonely.clear()
         return jobs

@@ -10,7 +10,8 @@ import msgspec
 
 from headrace.model import lifecycle
 from headrace.model.change import Change
-from headrace.model.errors import LeaseLost, StoreError
+from headrace.model.duration import Duration, seconds
+from headrace.model.errors import LeaseLost
 from headrace.model.job import Job
 from headrace.model.outcome import Failure, Outcome, Raised
 from headrace.model.retry import RetryPolicy
@@ -115,7 +116,11 @@ class Worker:
             self._end_overrun,
         )
         self._beating = self._around.spawn.host("headrace-heart", self._heart.main)
-        await _call_hooks(self._around.start_hooks)
+        try:
+            await _call_hooks(self._around.start_hooks)
+        except BaseException:
+            await self._end()
+            raise
         self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in self._loops]
         self._tasks.append(asyncio.create_task(self._producer.hear(), name="headrace-ear"))
 
@@ -127,16 +132,24 @@ class Worker:
         self._producer.stop()
         for loop in self._loops:
             loop.stop()
-        await self._drain(self._settings.grace if grace is None else grace)
-        await asyncio.wait(self._tasks) if self._tasks else None
-        await self._hand_back()
+        try:
+            await self._drain(self._settings.grace if grace is None else grace)
+            await asyncio.wait(self._tasks) if self._tasks else None
+            await self._hand_back()
+        finally:
+            await self._end()
+        await _call_hooks(self._around.stop_hooks)
+
+    async def _end(self) -> None:
+        """Let go of threads, processes and the lease. The heart is told first: it must not outlive a cancelled stop."""
+        if self._heart is not None:
+            self._heart.stop()
+        self._completer.give_up()
         self._threads.close()
         if self._processes is not None:
             self._processes.close()
-        if self._heart is not None and self._beating is not None:
-            self._heart.stop()
+        if self._beating is not None:
             await self._beating.join()
-        await _call_hooks(self._around.stop_hooks)
 
     def hurry(self) -> None:
         """End the grace of a ``stop`` under way: hand back now."""
@@ -151,9 +164,10 @@ class Worker:
     ) -> None:
         await self.stop()
 
-    async def idle(self, within: float = 0.0) -> None:
+    async def idle(self, within: Duration = 0.0) -> None:
         """Returns when the storage holds, in this worker's queues, no running job and none due within this time."""
-        while not (self._attempts.idle and await self._is_idle(within)):
+        limit = seconds(within, "within")
+        while not (await self._is_idle(limit) and self._attempts.idle):
             await self._around.clock.sleep(_IDLE_LOOK)
 
     async def _is_idle(self, within: float) -> bool:
@@ -192,7 +206,7 @@ class Worker:
             self._narrator.settled(settlement.job, settlement.change, settlement.attempt)
         else:
             self._around.report("worker", LeaseLost(settlement.job.id))
-        self._producer.free()
+        self._producer.settled(settlement.job.queue)
 
     def _free(self) -> None:
         self._producer.free()
@@ -227,13 +241,15 @@ class Worker:
     async def _give(self, storage: Storage, jobs: Sequence[Job]) -> None:
         try:
             await storage.apply([lifecycle.hand_back(job) for job in jobs])
-        except StoreError as error:
+        except Exception as error:
             self._around.report("worker", error)
 
     async def _end_overrun(self, storage: Storage, attempt: Attempt) -> None:
         """Called by the heart, on its loop: the worker's own doesn't turn any more."""
-        self._producer.stopped = True
+        told, self._producer.stopped = self._producer.stopped, True
         if self._around.exit is None:
+            if not told:
+                self._around.report("worker", ClaimingStopped(attempt.job))
             return
         others = [held.job for held in self._attempts.held() if held is not attempt]
         await self._give(storage, others)
@@ -247,6 +263,16 @@ class Worker:
             return 0.0 if await work() else jittered(seconds, self._around.entropy)
 
         return step
+
+
+class ClaimingStopped(RuntimeError):
+    """A timed-out handler blocks the loop of a worker that may not end its process."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            f"task {job.task!r} ran out of time and still blocks the event loop (job {job.id}): "
+            "this worker claims no more; restart the program"
+        )
 
 
 BLOCKED_EXIT = 70

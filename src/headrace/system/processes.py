@@ -5,9 +5,12 @@ import os
 import signal
 import socket
 import sys
+import threading
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from headrace.system.spawn import start_thread
 
 _LONGEST_LINE = 1 << 20
 
@@ -30,6 +33,10 @@ class Child(Protocol):
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; nothing where it has ended."""
+        ...
+
+    def hang_up(self) -> None:
+        """End our half of the channel: to the child it is as if we were gone."""
         ...
 
     def close(self) -> None:
@@ -86,6 +93,12 @@ class _SystemChild:
         except ProcessLookupError:
             pass
 
+    def hang_up(self) -> None:
+        try:
+            self._writer.write_eof()
+        except OSError:
+            pass
+
     def close(self) -> None:
         self._writer.close()
 
@@ -121,3 +134,13 @@ def end_process(code: int) -> None:
         except (OSError, ValueError, AttributeError, RuntimeError):
             pass
     os._exit(code)
+
+
+def end_process_after(seconds: float, code: int) -> None:
+    """Go on, but end this process after ``seconds``, whatever it is still doing."""
+
+    def wait() -> None:
+        threading.Event().wait(seconds)
+        end_process(code)
+
+    start_thread("headrace-end", wait)

@@ -18,6 +18,7 @@ if os.getppid() == int(sys.argv[1]):
 Not in ``preexec_fn``, which is not safe where threads run. The parent may be gone before the order is placed."""
 
 _STOPPED = "T"
+_ENDED = ("", "Z", "X")
 _LOOK = 0.002
 
 
@@ -67,8 +68,8 @@ class Program:
             return False
         os.kill(pid, signal.SIGSTOP)
         while True:
-            state, parent = _state_and_parent(pid)
-            if state == _STOPPED or not parent:
+            state, _ = _state_and_parent(pid)
+            if state == _STOPPED or state in _ENDED:
                 return state == _STOPPED
             await asyncio.sleep(_LOOK)
 

@@ -36,14 +36,15 @@ def apply(transaction: Transaction, changes: Sequence[Change]) -> list[Verdict]:
         if not _finish(transaction, shape, [changes[place] for place in places]):
             alone += places
     if alone:
-        for place, verdict in zip(alone, _Sequence(transaction, [changes[place] for place in alone]).apply()):
+        answers = _Sequence(transaction, [changes[place] for place in alone]).apply()
+        for place, verdict in zip(alone, answers, strict=True):
             verdicts[place] = verdict
     return verdicts
 
 
 def _commute(changes: Sequence[Change]) -> bool:
     """Whether their order means nothing, given that each is about another job."""
-    return not any([change.then or change.puts or change.patch.take_key for change in changes])
+    return not any(change.then or change.puts or change.patch.take_key for change in changes)
 
 
 def _shape(change: Change) -> _Shape | None:
@@ -67,9 +68,9 @@ def _finish(transaction: Transaction, shape: _Shape, changes: Sequence[Change]) 
     worker, state, reason, release_key = shape
     generations = json_text({change.job_id: _generation(change) for change in changes})
     fenced = _fenced.decode(transaction.text(_APPLY["fence"], (generations, worker)))
-    if sum([number for _, number, _ in fenced]) < len(changes):
+    if sum(number for _, number, _ in fenced) < len(changes):
         return False
-    if release_key and any([keyed for _, _, keyed in fenced]):
+    if release_key and any(keyed for _, _, keyed in fenced):
         keys.release_of_running(transaction, generations)
     transaction.run(_APPLY["finish"], (generations, state, transaction.now, reason))
     results = {change.job_id: _result(change.patch) for change in changes if any(_result(change.patch))}

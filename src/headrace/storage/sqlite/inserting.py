@@ -36,7 +36,7 @@ def insert(transaction: Transaction, jobs: Sequence[NewJob], puts: Sequence[Put]
 
 def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[Receipt[object]]:
     """Rows, keys, counts and notices of new jobs."""
-    if any([new.key is not None for new in jobs]):
+    if any(new.key is not None for new in jobs):
         jobs, receipts = _sifted(transaction, jobs)
     else:
         receipts = [Receipt(new.id) for new in jobs]
@@ -48,7 +48,7 @@ def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[Receip
 
 def _write(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
     now = transaction.now
-    plain = all([_is_plain(new) for new in jobs])
+    plain = all(_is_plain(new) for new in jobs)
     template, parameters = (_plain_row, _plain_parameters) if plain else (_any_row, _any_parameters)
     written = 0
     for chunk in chunked(jobs):

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from headrace.storage.sqlite.operation import Operation
+from headrace.storage.sqlite.operation import AnyOperation
 from headrace.system.spawn import start_thread
 
-Batch = list[Operation[object]]
+Batch = list[AnyOperation]
 
 
 class Lane:
@@ -22,13 +22,13 @@ class Lane:
         rest: Callable[[], float | None],
         end: Callable[[], None],
     ) -> None:
-        self._waiting: SimpleQueue[Operation[object] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[AnyOperation | None] = SimpleQueue()
         self._most_rows, self._serve, self._rest, self._end = most_rows, serve, rest, end
         self._enders: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._stopping = False
         start_thread(name, self._run)
 
-    def submit(self, operation: Operation[object]) -> None:
+    def submit(self, operation: AnyOperation) -> None:
         """From any thread."""
         self._waiting.put(operation)
 

@@ -30,7 +30,7 @@ class Hub:
         """Whether any of these is listened to, ``job:`` standing for any job. From any thread."""
         listeners = self._listeners
         return bool(listeners) and any(
-            [topic in listeners or (topic == "job:" and bool(self._kinds.get("j"))) for topic in topics]
+            topic in listeners or (topic == "job:" and bool(self._kinds.get("j"))) for topic in topics
         )
 
     def hear(self, topics: Iterable[str]) -> None:
@@ -131,7 +131,7 @@ class SqliteListener:
         """True as soon as a notice came since the last wait, or since the beginning; False after ``timeout`` s."""
         if self._hub.is_deaf(self.topics):
             await self._wait_polling(timeout)
-        elif not self._heard and timeout > 0:
+        elif not self._heard and not self._closed and timeout > 0:
             await self._wait_notice(timeout)
         heard, self._heard = self._heard, False
         return heard
@@ -148,10 +148,10 @@ class SqliteListener:
 
     async def _wait_polling(self, timeout: float) -> None:
         ends_at, pause = self._hub.loop.time() + timeout, _SOONEST
-        while not self._heard:
+        while not self._heard and not self._closed:
             await self._look()
             left = ends_at - self._hub.loop.time()
-            if self._heard or left <= 0:
+            if self._heard or self._closed or left <= 0:
                 return
             await self._wait_notice(min(pause, left))
             pause = min(pause * 1.5, _LATEST)
@@ -168,6 +168,9 @@ class SqliteListener:
         if not self._closed:
             self._closed = True
             self._hub.leave(self)
+            self._heard = False
+            if self._waiter is not None:
+                _resolve(self._waiter)
 
 
 def _resolve(waiter: "asyncio.Future[None]") -> None:

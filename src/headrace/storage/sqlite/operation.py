@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from headrace.storage.sqlite.moments import Moment
 from headrace.storage.sqlite.transaction import Transaction
@@ -47,7 +47,7 @@ class Operation(Generic[T]):
         self.idle, self.nothing = idle, nothing
         """Asked before any lock is taken: whether there is nothing to do, and what is answered then."""
         self.reads_counts = reads_counts
-        self.answer: T | None = None
+        self.answer: Any = None
         self.error: BaseException | None = None
 
     def serve(self, connection: Callable[[], sqlite3.Connection]) -> None:
@@ -61,7 +61,11 @@ class Operation(Generic[T]):
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
-            self.future.set_result(self.answer)  # type: ignore[arg-type]
+            self.future.set_result(self.answer)
+
+
+AnyOperation = Operation[Any]
+"""Whatever it answers: threads don't care."""
 
 
 class Errand(Operation[T]):
@@ -78,9 +82,9 @@ class Errand(Operation[T]):
         self.answer = self._do()
 
 
-def deliver(operations: Iterable[Operation[object]], hearers: Iterable[Hears], topics: set[str]) -> None:
+def deliver(operations: Iterable[AnyOperation], hearers: Iterable[Hears], topics: set[str]) -> None:
     """Tells all callers and listeners: one call into each loop, however many they are."""
-    by_loop: dict[asyncio.AbstractEventLoop, tuple[list[Operation[object]], list[Hears]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, tuple[list[AnyOperation], list[Hears]]] = {}
     for operation in operations:
         by_loop.setdefault(operation.loop, ([], []))[0].append(operation)
     if topics:
@@ -94,7 +98,7 @@ def deliver(operations: Iterable[Operation[object]], hearers: Iterable[Hears], t
             continue  # that loop is closed: nobody is left to tell
 
 
-def _arrive(settled: list[Operation[object]], hearing: list[Hears], topics: set[str]) -> None:
+def _arrive(settled: list[AnyOperation], hearing: list[Hears], topics: set[str]) -> None:
     for operation in settled:
         operation.settle()
     for hearer in hearing:

@@ -5,10 +5,10 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from headrace.model.change import Change, Verdict
-from headrace.model.errors import AppClosed, WrongLoop
+from headrace.model.errors import AppClosed, InvalidOption, WrongLoop
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import State
@@ -48,7 +48,7 @@ class SqliteStorage:
         path: str | os.PathLike[str],
         *,
         clock: Clock | None = None,
-        durability: Literal["full", "normal"] = "full",
+        durability: str = "full",
         auto_migrate: bool = True,
         patience: float = 10.0,
         filesystem_checked: bool = True,
@@ -56,7 +56,9 @@ class SqliteStorage:
         moments: Moments | None = None,
     ) -> None:
         self._path = os.path.abspath(os.fspath(path))
-        self._durability: Literal["full", "normal"] = durability
+        if durability not in _PROMISE:
+            raise InvalidOption("durability", durability, "it must be full or normal")
+        self._durability = durability
         self._settings = Settings(durability == "full", auto_migrate, patience, filesystem_checked, read_only)
         self._moments = moments or Moments(clock or SystemClock())
         self._moment = self._moments.read
@@ -65,7 +67,7 @@ class SqliteStorage:
         self._store: Store | None = None
         self._hub: Hub | None = None
         self._opening: asyncio.Future[None] | None = None
-        self._under_way: set[asyncio.Future[object]] = set()
+        self._under_way: set[asyncio.Future[Any]] = set()
         self._closed = False
 
     @property
@@ -137,11 +139,11 @@ class SqliteStorage:
 
     async def _await(self, operation: Operation[T]) -> T:
         future = operation.future
-        self._under_way.add(future)  # type: ignore[arg-type]
+        self._under_way.add(future)
         try:
             return await future
         finally:
-            self._under_way.discard(future)  # type: ignore[arg-type]
+            self._under_way.discard(future)
 
     async def _write(self, run: Callable[[Transaction], T], rows: int, *, reads_counts: bool = False) -> T:
         store, loop = self._entered(), asyncio.get_running_loop()
@@ -224,8 +226,8 @@ def sqlite_warnings() -> list[str]:
     """What users should know of the SQLite that this Python brings."""
     if (3, 7, 0) <= sqlite3.sqlite_version_info < (3, 51, 3):
         return [
-            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (3.7.0 to 3.51.2): a checkpoint that races a commit "
-            "can damage the file. headrace never lets its own race; let no other program write or checkpoint this "
-            "file, or use a Python with SQLite 3.51.3 or newer"
+            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (3.7.0 to 3.51.2): a checkpoint that races a "
+            "commit can damage the file. headrace never lets its own race; let no other program write or checkpoint "
+            "this file, or use a Python with SQLite 3.51.3 or newer"
         ]
     return []

@@ -60,6 +60,13 @@ class Store:
             store._handles += 1
             return store
 
+    @classmethod
+    def leave_behind(cls) -> None:
+        """In a forked child: forgets the parent's stores without touching them."""
+        cls._lock = threading.Lock()
+        cls._left_behind.append(cls._stores)
+        cls._stores = {}
+
     async def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """The last one ends the threads, and waits until they have let go of the file."""
         with self._lock:
@@ -155,10 +162,4 @@ def _begin(connection: sqlite3.Connection, path: str, patience: float) -> None:
             return
 
 
-def _leave_behind() -> None:
-    Store._lock = threading.Lock()
-    Store._left_behind.append(Store._stores)
-    Store._stores = {}
-
-
-os.register_at_fork(after_in_child=_leave_behind)
+os.register_at_fork(after_in_child=Store.leave_behind)

@@ -3,10 +3,11 @@
 import fcntl
 import os
 import threading
+from contextlib import suppress
 
 from headrace.system.ids import jitter_source
 
-_SHORTEST, _LONGEST, _GROWTH = 0.0002, 0.002, 1.3
+_SHORTEST, _LONGEST, _GROWTH = 0.0002, 0.002, 1.1
 """Seconds. SQLite's own busy handler sleeps up to 0.1 s, and so hands the lock to whoever asks by chance."""
 
 
@@ -36,7 +37,8 @@ class Turn:
     def give(self) -> None:
         """It may be another's."""
         if self._descriptor is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            with suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Lets go of the file."""

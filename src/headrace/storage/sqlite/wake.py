@@ -71,7 +71,7 @@ class Post:
 
     def hears_jobs(self) -> bool:
         """Whether any other process listens to jobs."""
-        return any([name[0] == JOBS and name not in self.own for name in self._listed()])
+        return any(name[0] == JOBS and name not in self.own for name in self._listed())
 
     def send(self, topics: Iterable[str]) -> None:
         """One small datagram for each who may want it. Never waits; what is lost was a hint."""

@@ -5,15 +5,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import cast
 
-from headrace.model.errors import HeadraceError, StoreBusy, StoreReadOnly, StoreUnreachable
+from headrace.model.errors import StoreBusy, StoreReadOnly, StoreUnreachable
 from headrace.model.state import State
 from headrace.storage.sqlite.checkpoint import Checkpointer
 from headrace.storage.sqlite.connecting import connect_writer, set_durable
 from headrace.storage.sqlite.faults import breaks_connection, is_busy, translated
 from headrace.storage.sqlite.lane import Batch, Lane
-from headrace.storage.sqlite.operation import Hears, Operation, deliver
+from headrace.storage.sqlite.operation import AnyOperation, Hears, deliver
 from headrace.storage.sqlite.transaction import Transaction, write_counts
 from headrace.storage.sqlite.turn import Backoff, Turn
 from headrace.storage.sqlite.wake import Post
@@ -54,25 +53,29 @@ class Writer:
         self._turn.close()
 
     def _serve(self, batch: Batch) -> None:
-        moved: Counter[tuple[str, State]] = Counter()
         done: list[Transaction] = []
         try:
             connection = self._connected()
             waiting = [operation for operation in batch if not self._is_idle(connection, operation)]
             if waiting:
-                self._begin(connection)
-                done = self._run_all(connection, waiting, moved)
-                write_counts(connection, moved)
-                connection.execute("COMMIT")
-                self._turn.give()
-                self._checkpointer.after_commit(connection, sum([operation.rows for operation in waiting]))
+                done = self._commit(connection, waiting)
         except BaseException as error:
-            done = []
             self._fail(batch, error)
         self._tell(batch, done)
+        if done and self._connection is not None:
+            self._checkpointer.after_commit(self._connection, sum(operation.rows for operation in batch))
         self._make_room()
 
-    def _is_idle(self, connection: sqlite3.Connection, operation: Operation[object]) -> bool:
+    def _commit(self, connection: sqlite3.Connection, operations: Batch) -> list[Transaction]:
+        moved: Counter[tuple[str, State]] = Counter()
+        self._begin(connection)
+        done = self._run_all(connection, operations, moved)
+        write_counts(connection, moved)
+        connection.execute("COMMIT")
+        self._turn.give()
+        return done
+
+    def _is_idle(self, connection: sqlite3.Connection, operation: AnyOperation) -> bool:
         if operation.idle is None or not operation.idle(Transaction(connection, operation.moment())):
             return False
         operation.answer = operation.nothing
@@ -136,7 +139,7 @@ class Writer:
         return done
 
     def _run_one(
-        self, connection: sqlite3.Connection, operation: Operation[object], moved: Counter[tuple[str, State]]
+        self, connection: sqlite3.Connection, operation: AnyOperation, moved: Counter[tuple[str, State]]
     ) -> Transaction:
         if operation.reads_counts:
             write_counts(connection, moved)
@@ -169,7 +172,7 @@ class Writer:
             told = translated(error, self._path, self.patience)
             told.__cause__ = error
             return told
-        if isinstance(error, (HeadraceError, Exception)):
+        if isinstance(error, Exception):
             return error
         return StoreUnreachable(self._path, f"its writer was interrupted: {error!r}")
 
@@ -179,9 +182,9 @@ class Writer:
         for transaction in done:
             topics |= transaction.topics
             finals += transaction.finals
-        if finals and (self._post.hears_jobs() or any([hearer.wants(("job:",)) for hearer in self._hearers()])):
+        if finals and (self._post.hears_jobs() or any(hearer.wants(("job:",)) for hearer in self._hearers())):
             topics.update([f"job:{job_id}" for job_id in finals])
-        deliver(cast("Iterable[Operation[object]]", batch), self._hearers(), topics)
+        deliver(batch, self._hearers(), topics)
         if topics:
             self._post.send(topics)
 

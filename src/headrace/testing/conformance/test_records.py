@@ -71,6 +71,12 @@ class TestRecords(Family):
         assert await self._put(stage, Put("kv", "a", "3", 2), Put("kv", "a", "3", Expect.ABSENT)) == [False, True]
         assert list(await stage.storage.records("kv")) == [Record("kv", "a", "3", 1)]
 
+    async def test_a_ttl_of_zero_is_over_at_once(self, stage: Stage) -> None:
+        await self._put(stage, Put("kv", "a", "1", ttl=0.0))
+        assert list(await stage.storage.records("kv")) == []
+        assert await self._put(stage, Put("kv", "a", "2", Expect.ABSENT)) == [True]
+        assert list(await stage.storage.records("kv")) == [Record("kv", "a", "2", 1)]
+
     async def test_each_put_sets_the_ttl_anew(self, stage: Stage) -> None:
         await self._put(stage, Put("kv", "a", "1", ttl=10.0), Put("kv", "b", "1", ttl=10.0))
         stage.clock.advance(9)

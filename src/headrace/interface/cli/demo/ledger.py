@@ -13,17 +13,24 @@ class Ledger:
     """Appends ids, each only after its acknowledgement."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.count = path, 0
+        self.path = path
+        self._ids: set[str] = set()
         self._unsynced = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
 
     def append(self, ids: Sequence[str]) -> None:
         """One write: a crash in between leaves whole lines."""
         os.write(self._file, "".join(f"{job_id}\n" for job_id in ids).encode())
-        self.count += len(ids)
+        self._ids.update(ids)
         self._unsynced += len(ids)
         if self._unsynced >= _SYNC_EVERY:
             self._sync()
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
     def _sync(self) -> None:
         os.fsync(self._file)

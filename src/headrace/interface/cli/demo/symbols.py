@@ -52,7 +52,7 @@ def index(source: str, folder: str) -> Symbols:
         symbols = list(find_symbols(ast.parse(text)))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         _write(index_path(folder, source), source, [])
-        return Symbols(source, problem=f"{type(error).__name__}: {error}")
+        return Symbols(source, problem=_describe(error))
     _write(index_path(folder, source), source, symbols)
     kinds = [symbol.kind for symbol in symbols]
     return Symbols(
@@ -79,6 +79,12 @@ def find_symbols(tree: ast.AST) -> Iterator[Symbol]:
                     waiting.append((child, f"{prefix}{child.name}.", False))
                 case ast.stmt() | ast.excepthandler() | ast.match_case():
                     waiting.append((child, prefix, in_class))
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.msg}, line {error.lineno}" if error.lineno else error.msg
+    return f"{type(error).__name__}: {error}"
 
 
 def _write(path: Path, source: str, symbols: list[Symbol]) -> None:

@@ -1,4 +1,4 @@
-"""The app of the demo. Its workers are started as anybody's are: ``headrace worker headrace.interface.cli.demo.tasks:app``."""
+"""The app of the demo. Its workers are started as anybody's are, by ``headrace worker`` and the name of this module."""
 
 import warnings
 from typing import NamedTuple

@@ -1,0 +1,135 @@
+"""The worker process that a supervisor starts: ``python -m headrace.interface.cli.child ORDER``."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from headrace.interface.app import Headrace
+from headrace.interface.cli.applications import load_app, refuse_memory
+from headrace.interface.cli.exits import FAILED, OK, USAGE, UsageError, exit_code
+from headrace.interface.cli.messages import Opened, Order, Ready, encode
+from headrace.interface.cli.output import complain, prepare_streams
+from headrace.interface.logs import configure_logs
+from headrace.interface.running import stop_on_signals
+from headrace.model.errors import HeadraceError
+from headrace.runtime.settings import Settings
+from headrace.runtime.worker import Worker
+from headrace.system.processes import Channel, end_process, end_process_after
+from headrace.system.spawn import start_thread
+
+_ORPHANED = 1
+_MARGIN = 5.0
+_LINGER = 5.0
+"""Seconds that threads, tasks and exit handlers of the user's get once all is handed back: a handler that ignores
+being cancelled may not keep this process."""
+
+
+class Child:
+    """One worker process, from its order to its end."""
+
+    def __init__(self, order: Order, channel: Channel) -> None:
+        self._order, self._channel = order, channel
+        self._stopping = asyncio.Event()
+        self._worker: Worker | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._settings = Settings()
+        start_thread("headrace-supervisor-watch", self._watch_supervisor)
+
+    def run(self) -> int:
+        """The exit code."""
+        try:
+            app = load_app(self._order.app, self._order.imports)
+            refuse_memory(app)
+            configure_logs(self._order.log_format)
+            self._settings = app.settings
+            code = asyncio.run(self._serve(app))
+        except (HeadraceError, UsageError) as error:
+            complain(error)
+            return exit_code(error)
+        except Exception:
+            traceback.print_exc()
+            return FAILED
+        finally:
+            self._loop = None
+        return code
+
+    async def _serve(self, app: Headrace) -> int:
+        self._loop = asyncio.get_running_loop()
+        with stop_on_signals(self._stopping, self._hurry):
+            working = asyncio.ensure_future(self._work(app))
+            stopping = asyncio.ensure_future(self._stopping.wait())
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if self._worker is None:
+                working.cancel()  # it is still starting: what it holds is given up on the way out
+            try:
+                await asyncio.wait({working})
+                with suppress(TimeoutError):
+                    await app.aclose(app.settings.patience)
+            finally:
+                code = OK if working.cancelled() or working.exception() is None else FAILED
+                end_process_after(_LINGER, code)
+            if not working.cancelled():
+                working.result()
+        return OK
+
+    async def _work(self, app: Headrace) -> None:
+        slots, settings = app.slots(self._order.queues), app.settings
+        storage = (await app.here()).storage
+        self._channel.send(
+            encode(
+                Opened(
+                    app.config.url,
+                    storage.capabilities.processes,
+                    settings.grace,
+                    settings.kill_after,
+                    settings.patience,
+                    settings.lease,
+                )
+            )
+        )
+        async with app.worker(slots, worker_id=self._order.worker_id, end_process=end_process) as worker:
+            self._worker = worker
+            self._channel.send(encode(Ready(slots)))
+            await self._stopping.wait()
+
+    def _hurry(self) -> None:
+        if self._worker is not None:
+            self._worker.hurry()
+
+    def _watch_supervisor(self) -> None:
+        """Without a supervisor nobody would stop this process any more: hand back what runs, and end."""
+        self._channel.wait_for_end()
+        loop = self._loop
+        if loop is None:
+            end_process(_ORPHANED)
+            return
+        try:
+            loop.call_soon_threadsafe(self._stop_now)
+        except RuntimeError:
+            pass
+        end_process_after(self._settings.kill_after + self._settings.patience + _MARGIN, _ORPHANED)
+
+    def _stop_now(self) -> None:
+        self._stopping.set()
+        self._hurry()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the order that is the only argument."""
+    prepare_streams()
+    try:
+        order = msgspec.json.decode(arguments[0], type=Order)
+        channel = Channel(order.channel)
+    except (IndexError, msgspec.DecodeError, OSError):
+        complain("this is the worker process of: headrace worker")
+        return USAGE
+    return Child(order, channel).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""What a supervisor and its children tell each other: one JSON line each."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a child is to be, as its only argument. No URL in it: other users read arguments."""
+
+    app: str
+    worker_id: str
+    channel: int
+    queues: Mapping[str, int] | None = None
+    """None: all that its tasks name."""
+    imports: Sequence[str] = ()
+    log_format: str = "text"
+
+    def encode(self) -> str:
+        """As an argument."""
+        return msgspec.json.encode(self).decode()
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """The child has its app and its store. From now on it may hold jobs, which its supervisor can free."""
+
+    url: str
+    processes: str
+    """``one`` where only one process may write to the store."""
+    grace: float
+    kill_after: float
+    patience: float
+    lease: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The child claims jobs."""
+
+    queues: Mapping[str, int]
+
+
+Message = Opened | Ready
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """As one line, without its end."""
+    return msgspec.json.encode(message)
+
+
+def decode(line: bytes) -> Message | None:
+    """The message; None where the line is none of ours."""
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,213 @@
+"""Keeps worker processes alive: starts them, starts others where they die, passes stop orders on.
+
+It never imports the user's code, so nothing in there can take it down. What it has to know of the app its children
+tell it, through a channel that also tells them when it is gone.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from headrace.interface.cli.exits import FAILED, OK
+from headrace.interface.cli.freeing import Freeing
+from headrace.interface.cli.messages import Opened, Order, Ready, decode
+from headrace.interface.cli.respawning import Death, GiveUp, Past, ending, judge
+from headrace.system.clock import Clock
+from headrace.system.ids import Entropy, Ids
+from headrace.system.processes import Child, start_child
+
+logger = logging.getLogger("headrace")
+
+Launch = Callable[[Order], Awaitable[Child]]
+_MARGIN = 5.0
+"""Seconds beyond what a stop may take by its own rules, before a child is killed."""
+_MOST_SIGNALS = 2
+
+
+async def launch(order: Order) -> Child:
+    """Start a real one."""
+    return await start_child(
+        "headrace.interface.cli.child",
+        lambda descriptor: [msgspec.structs.replace(order, channel=descriptor).encode()],
+    )
+
+
+class Supervisor:
+    """Runs until told to stop, or until a child can't be kept alive. ``run`` gives the exit code."""
+
+    def __init__(
+        self,
+        order: Order,
+        processes: int,
+        *,
+        launch: Launch,
+        freeing: Freeing,
+        clock: Clock,
+        ids: Ids,
+        entropy: Entropy,
+        mends: bool = False,
+    ) -> None:
+        self._order, self._processes, self._launch = order, processes, launch
+        self._freeing, self._clock, self._ids, self._entropy = freeing, clock, ids, entropy
+        self._mends = mends
+        """Whether ``restart`` will come when the user has mended what keeps children from starting."""
+        self._living: set[Child] = set()
+        self._opened: Opened | None = None
+        self._may_go_on = asyncio.Event()
+        """The first child goes ahead until it has opened the store: what is wrong is said once, not by each."""
+        self._stopping, self._restarted = asyncio.Event(), asyncio.Event()
+        self._signals = 0
+        self._told: set[Child] = set()
+        self._killing: asyncio.TimerHandle | None = None
+        self._ever_ready = False
+        self._code = OK
+
+    async def run(self) -> int:
+        """The exit code: 0 after a clean stop."""
+        places = [asyncio.create_task(self._keep(number)) for number in range(self._processes)]
+        try:
+            await asyncio.gather(*places)
+        finally:
+            for place in places:
+                place.cancel()
+            if self._killing is not None:
+                self._killing.cancel()
+            for child in self._living:  # none, unless something here failed
+                child.send(signal.SIGKILL)
+            await self._freeing.close()
+        return self._code
+
+    def stop(self) -> None:
+        """The first time: let children finish within their grace. The second: have them hand back now."""
+        self._signals += 1
+        if self._signals > _MOST_SIGNALS:
+            return
+        self._stopping.set()
+        self._may_go_on.set()
+        logger.info("stopping" if self._signals == 1 else "stopping now: running jobs are handed back")
+        for child in self._living:
+            self._tell(child, now=self._signals > 1)
+        self._kill_later()
+
+    def restart(self) -> None:
+        """Have all children hand back now, and start others on what the code is by now."""
+        self._restarted.set()
+        for child in self._living:
+            self._told.add(child)
+            self._tell(child, now=True)
+
+    def _tell(self, child: Child, *, now: bool) -> None:
+        """A second SIGTERM may melt into the first where that was not yet seen; a channel that ends can't."""
+        child.send(signal.SIGTERM)
+        if now:
+            child.hang_up()
+
+    # --- one place ---------------------------------------------------------------------------------------------------
+
+    async def _keep(self, number: int) -> None:
+        """A living child in this place, one after another, until the stop."""
+        past = Past()
+        if number > 0:
+            await self._may_go_on.wait()
+        while not self._stopping.is_set():
+            worker_id = self._ids.new()
+            child = await self._launch(msgspec.structs.replace(self._order, worker_id=worker_id))
+            death = await self._watch(child, worker_id)
+            if self._stopping.is_set():
+                return
+            past, delay = self._follow(past, death, meant=child in self._told)
+            self._told.discard(child)
+            await self._pause(delay)
+
+    async def _watch(self, child: Child, worker_id: str) -> Death:
+        """From its start to its end, and to the end of its lease."""
+        self._living.add(child)
+        if self._stopping.is_set():  # told while it was being started
+            self._tell(child, now=self._signals > 1)
+        ready_at: float | None = None
+        opened = False
+        while line := await child.hear():
+            match decode(line):
+                case Opened() as message:
+                    opened, self._opened = True, message
+                    self._may_go_on.set()
+                case Ready(queues):
+                    ready_at, self._ever_ready = self._clock.monotonic(), True
+                    _tell_ready(child, worker_id, queues)
+        code = await child.wait()
+        self._living.discard(child)
+        child.close()
+        if opened and code != 0 and self._opened is not None:
+            await self._freeing.free(worker_id, self._opened)
+        if self._stopping.is_set():
+            self._note_end(worker_id, code, opened=opened)
+        return Death(code, None if ready_at is None else self._clock.monotonic() - ready_at)
+
+    def _note_end(self, worker_id: str, code: int, *, opened: bool) -> None:
+        """One that ended before it had opened the store had nothing to lose, however it ended."""
+        if code and opened:
+            logger.error("worker %s did not stop cleanly: %s", worker_id[-8:], ending(code))
+            self._code = self._code or FAILED
+
+    def _follow(self, past: Past, death: Death, *, meant: bool) -> tuple[Past, float | None]:
+        """What is remembered, and how long to wait; None: until the code changes."""
+        if meant:
+            return Past(), 0.0
+        verdict = judge(past, death, ever_ready=self._ever_ready, random=self._entropy())
+        if isinstance(verdict, GiveUp):
+            if self._mends:
+                logger.error("%s: %s; waiting for the code to change", verdict.why, ending(death.code))
+                return Past(), None
+            logger.error("%s (%s): giving up", verdict.why, ending(death.code))
+            self._code = verdict.code
+            self.stop()
+            return past, 0.0
+        logger.warning("worker process died: %s; another starts in %.1f s", ending(death.code), verdict.delay)
+        return verdict.past, verdict.delay
+
+    async def _pause(self, delay: float | None) -> None:
+        """For this long, or until the stop, or until the code changes."""
+        self._restarted.clear()
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self._restarted)]
+        if delay is not None:
+            waiting.append(asyncio.ensure_future(self._clock.sleep(delay)))  # type: ignore[arg-type]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for future in waiting:
+            future.cancel()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def _kill_later(self) -> None:
+        """A child that is not gone when its own rules say so is killed: a stop always ends."""
+        if self._killing is not None:
+            self._killing.cancel()
+        self._killing = asyncio.get_running_loop().call_later(self._patience(), self._kill)
+
+    def _patience(self) -> float:
+        if self._opened is None:
+            return _MARGIN
+        grace = self._opened.grace if self._signals == 1 else 0.0
+        return grace + self._opened.kill_after + self._opened.patience + _MARGIN
+
+    def _kill(self) -> None:
+        for child in self._living:
+            logger.error("pid %d did not stop in time: killed", child.pid)
+            child.send(signal.SIGKILL)
+
+
+def _tell_ready(child: Child, worker_id: str, queues: "dict[str, int] | object") -> None:
+    slots = dict(queues) if isinstance(queues, dict) else {}
+    text = " ".join(f"{name}:{count}" for name, count in slots.items())
+    extra = {"event": "worker_ready", "worker": worker_id, "child": child.pid, "queues": slots}
+    logger.info("worker %s ready: pid %d, queues %s", worker_id[-8:], child.pid, text, extra=extra)
+
+
+def watched_signals() -> Sequence[signal.Signals]:
+    """What stops a supervisor. A hang-up of the terminal does too, unless nohup had it ignored."""
+    stops = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        stops.append(signal.SIGHUP)
+    return stops

@@ -1,0 +1,114 @@
+"""Virtual time: an event loop that jumps to its next timer when nothing is ready, and a Clock and a Spawn on it.
+
+Hours of retries, leases and back-off pass in milliseconds, in the same order at every run. Nothing here waits for
+another thread: what runs on such a loop must not either.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from headrace.system.spawn import Hosted, Main, Processes, Threads
+
+T = TypeVar("T")
+
+_WALL = 1_800_000_000_000
+_BOOT = 1_000.0
+"""What the loop's time starts at, in seconds."""
+
+
+class NothingCanHappen(RuntimeError):
+    """Every task waits and there is no timer: in virtual time this would last for ever."""
+
+
+class _Selector(selectors.DefaultSelector):
+    """Reports what is ready; where nothing is, moves the time on instead of waiting."""
+
+    now = _BOOT
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise NothingCanHappen("all tasks wait for each other, or for something outside this loop")
+            self.now += max(0.0, timeout)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Use it as ``asyncio.Runner(loop_factory=VirtualLoop)``."""
+
+    def __init__(self) -> None:
+        self._virtual = _Selector()
+        super().__init__(self._virtual)
+
+    def time(self) -> float:
+        """Seconds of virtual time."""
+        return self._virtual.now
+
+
+class VirtualClock:
+    """The time of the loop it was made on."""
+
+    def __init__(self, wall: int = _WALL) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wall = wall
+
+    def wall(self) -> int:
+        return self._wall + round((self._loop.time() - _BOOT) * 1000)
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    def boot(self) -> int:
+        return round(self._loop.time() * 1000)
+
+    def boot_id(self) -> str:
+        return "virtual"
+
+    async def sleep(self, seconds: float) -> None:
+        woken = self._loop.create_future()
+        timer = self._loop.call_later(seconds, _resolve, woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+
+    def step_wall(self, seconds: float) -> None:
+        """Step the wall clock alone; negative steps back."""
+        self._wall += round(seconds * 1000)
+
+
+class VirtualSpawn:
+    """Hosts mains as tasks of the running loop, and calls functions at once, where they would run in a thread."""
+
+    def host(self, name: str, main: Main) -> Hosted:
+        return _HostedTask(asyncio.get_running_loop().create_task(main(), name=name))
+
+    def threads(self, name: str) -> Threads:  # noqa: ARG002 - the protocol's
+        return _Inline()
+
+    def processes(self, most: int) -> Processes:  # noqa: ARG002 - the protocol's
+        return _Inline()
+
+
+class _HostedTask:
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    async def join(self) -> None:
+        await asyncio.shield(self._task)
+
+
+class _Inline:
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        return function(*arguments)
+
+    def close(self) -> None:
+        return
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

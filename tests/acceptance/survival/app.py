@@ -1,0 +1,124 @@
+"""The app under test. Its handlers leave their traces in a ledger that is no part of the store.
+
+``headrace worker survival.app:app`` runs it under a supervisor, ``python -m survival.worker`` in one process.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+
+from headrace import Headrace, RetryPolicy, current
+from headrace.runtime.events import COMPLETED, RESCUED, Event
+from survival.ledger import Ledger
+
+FLAKY = 17
+"""Every job whose number this divides fails at its first attempt: failures and crashes are counted apart."""
+MAX_ATTEMPTS = 3
+
+effects = Ledger(os.environ["SURVIVAL_EFFECTS"])
+ups = Ledger(os.environ["SURVIVAL_EFFECTS"] + "-up")
+app = Headrace(
+    lease=os.environ.get("SURVIVAL_LEASE", "2s"),
+    poll=os.environ.get("SURVIVAL_POLL", "500ms"),
+    reap="400ms",
+    grace="5s",
+    crash_budget=int(os.environ.get("SURVIVAL_CRASH_BUDGET", "1000")),
+    retry=RetryPolicy.fixed(MAX_ATTEMPTS, 0.05),
+)
+
+
+class Flaky(Exception):
+    """A failure that was planned."""
+
+
+class LogLedger(logging.Handler):
+    """What the library reports, as records."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        effects.write("log", pid=os.getpid(), level=record.levelname, text=record.getMessage()[:1500])
+
+
+logging.getLogger("headrace").addHandler(LogLedger())
+
+
+def trace(kind: str, number: int) -> None:
+    me = current()
+    effects.write(
+        kind,
+        job=me.job.id,
+        fence=me.fence,
+        attempt=me.attempt,
+        pid=os.getpid(),
+        number=number,
+        at=time.monotonic(),  # of the machine, the same in all processes
+    )
+
+
+@app.on_worker_start
+def tell_up() -> None:
+    ups.write("up", pid=os.getpid())
+
+
+@app.on(COMPLETED)
+def tell_completed(event: Event) -> None:
+    effects.write("completed", job=event.job_id, worker=event.worker, pid=os.getpid())
+
+
+@app.on(RESCUED)
+def tell_rescued(event: Event) -> None:
+    effects.write("rescued", job=event.job_id, worker=event.worker, pid=os.getpid())
+
+
+def fail_sometimes(number: int) -> None:
+    if number % FLAKY == 0 and current().attempt == 1:
+        raise Flaky(f"{number} fails at its first attempt")
+
+
+def duration(number: int) -> float:
+    """A few milliseconds; now and then enough for a kill to come in between."""
+    return 0.08 if number % 6 == 0 else number % 4 / 1000
+
+
+@app.task
+async def work(number: int) -> int:
+    trace("start", number)
+    await asyncio.sleep(duration(number))
+    fail_sometimes(number)
+    trace("end", number)
+    return number
+
+
+@app.task
+def work_in_thread(number: int) -> int:
+    trace("start", number)
+    time.sleep(duration(number))
+    fail_sometimes(number)
+    trace("end", number)
+    return number
+
+
+@app.task
+async def block_loop(seconds: float) -> int:
+    """Blocks the loop the first time; whoever runs it again doesn't."""
+    trace("start", 0)
+    time.sleep(seconds if current().fence == 1 else 0)  # noqa: ASYNC251 - that is the point
+    trace("end", 0)
+    return current().fence
+
+
+@app.task
+def block_thread(seconds: float) -> int:
+    """Blocks its thread the first time; whoever runs it again doesn't."""
+    trace("start", 0)
+    time.sleep(seconds if current().fence == 1 else 0)
+    trace("end", 0)
+    return current().fence
+
+
+@app.task
+async def kill_its_process() -> None:
+    trace("start", 0)
+    os.kill(os.getpid(), signal.SIGKILL)
+

@@ -1,0 +1,36 @@
+"""Runtime tests run in virtual time; those that need threads or processes say so by their own ``anyio_backend``."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from stand import Stand
+
+from headrace import Headrace
+from headrace.testing.clock import VirtualLoop
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return ("asyncio", {"loop_factory": VirtualLoop})
+
+
+@pytest.fixture
+async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
+    stand = Stand(Headrace("memory:"), monkeypatch)
+    yield stand
+    await stand.app.aclose()
+
+
+@pytest.fixture
+async def make_stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Stand]]:
+    """Makes stands with options of their own."""
+    made: list[Stand] = []
+
+    def make(**options: Any) -> Stand:
+        made.append(Stand(Headrace("memory:", **options), monkeypatch))
+        return made[-1]
+
+    yield make
+    for stand in made:
+        await stand.app.aclose()

@@ -1,0 +1,266 @@
+"""Leases, crashes and solitude: who may run a job, and who is blamed. In virtual time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from stand import Stand, settle_loop
+
+from headrace import State
+from headrace.model.errors import LeaseLost, StoreBusy
+from headrace.storage.contract import Demand
+
+pytestmark = pytest.mark.anyio
+
+
+async def crash(stand: Stand, worker: str = "gone", limit: int = 100, *, alone: bool = False) -> list[Any]:
+    """A worker claims, and vanishes."""
+    from headrace.model import lifecycle
+
+    storage = await stand.storage()
+    await storage.beat(worker, (), 30)
+    jobs = await storage.claim(worker, [Demand("default", limit)])
+    if alone:
+        await storage.apply([lifecycle.stamp_alone(job) for job in jobs])
+    await storage.beat(worker, (), 0)
+    return list(jobs)
+
+
+async def test_the_result_of_a_worker_that_lost_its_lease_is_refused_and_the_new_ones_stands(stand: Stand) -> None:
+    runs: list[int] = []
+
+    @stand.app.task
+    async def slow() -> int:
+        runs.append(len(runs) + 1)
+        mine = runs[-1]
+        await stand.pass_time(100 if mine == 1 else 1)
+        return mine
+
+    receipt = await slow.aenqueue()
+    async with stand.zombie():
+        await stand.pass_time(1)
+        async with stand.app.worker():
+            assert await stand.app.aresult(receipt, 60) == 2
+            await stand.pass_time(100)
+    job = await stand.job(receipt)
+    assert (job.result, job.attempt, job.crashes) == ("2", 1, 1)
+    assert stand.reported(LeaseLost)
+    assert runs == [1, 2]
+
+
+async def test_a_worker_whose_beat_comes_too_late_stops_what_it_lost(stand: Stand) -> None:
+    ends: list[str] = []
+
+    @stand.app.task
+    async def slow() -> None:
+        try:
+            await stand.pass_time(1000)
+        finally:
+            ends.append(asyncio.current_task().get_name())  # type: ignore[union-attr]
+
+    receipt = await slow.aenqueue()
+    async with stand.app.worker() as first:
+        await stand.pass_time(1)
+        storage = await stand.storage()
+        await storage.beat("thief", (), 1000)
+        await storage.beat(first.id, (), 0)
+        taken = await storage.reclaim("thief", 10)
+        assert [job.id for job in taken] == [receipt.id]
+        await stand.pass_time(11)
+        assert len(ends) == 1
+        assert first._attempts.idle
+    assert stand.reported(LeaseLost)
+    job = await stand.job(receipt)
+    assert (job.worker, job.state) == ("thief", State.RUNNING)
+
+
+async def test_a_job_claimed_anew_is_not_taken_for_the_one_that_was_lost(stand: Stand) -> None:
+    """The heart looks at what it holds, the job is settled and claimed again, then the storage answers."""
+    runs: list[int] = []
+    first_ended = asyncio.Event()
+
+    @stand.app.task
+    async def twice() -> str:
+        runs.append(1)
+        if len(runs) == 1:
+            await stand.pass_time(10)  # until the beat
+            first_ended.set()
+            from headrace import Snooze
+
+            raise Snooze(0)
+        await stand.pass_time(30)
+        return "second"
+
+    receipt = await twice.aenqueue()
+    async with stand.app.worker() as worker:
+        heart = worker._heart
+        assert heart is not None
+        beat = heart._storage.beat
+
+        async def slow_beat(worker_id: str, holding: Any, ttl: float) -> Any:
+            if holding and not first_ended.is_set():
+                await stand.pass_time(2)
+            return await beat(worker_id, holding, ttl)
+
+        heart._storage.beat = slow_beat  # type: ignore[method-assign]
+        assert await stand.app.aresult(receipt, 120) == "second"
+    assert not stand.reported(LeaseLost)
+
+
+async def test_a_heart_outlives_errors_of_its_storage(stand: Stand) -> None:
+    @stand.app.task
+    async def slow() -> str:
+        await stand.pass_time(100)
+        return "done"
+
+    receipt = await slow.aenqueue()
+    async with stand.app.worker() as worker:
+        heart = worker._heart
+        assert heart is not None
+        await settle_loop()
+        beat, failures = heart._storage.beat, [StoreBusy("jobs.db", 1), ValueError("not even a StoreError")]
+
+        async def sometimes(*arguments: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return await beat(*arguments)
+
+        heart._storage.beat = sometimes  # type: ignore[method-assign]
+        assert await stand.app.aresult(receipt, 120) == "done"
+        assert not failures
+    assert (await stand.job(receipt)).crashes == 0
+
+
+async def test_a_crashed_job_runs_again_and_the_crash_is_no_failure(stand: Stand) -> None:
+    @stand.app.task
+    async def fine() -> None: ...
+
+    receipt = await fine.aenqueue()
+    await crash(stand)
+    heard = stand.hear()
+    job = await stand.final(receipt)
+    assert (job.state, job.attempt, job.crashes) == (State.COMPLETED, 1, 1)
+    assert [record.outcome for record in job.history] == ["crashed"]
+    await stand.app.bus.flush()
+    assert [event.id for event in heard][:2] == ["queue.job.rescued", "queue.job.retrying"]
+
+
+async def test_a_job_that_crashes_alone_beyond_its_budget_is_dead_as_poison(stand: Stand) -> None:
+    @stand.app.task
+    async def kills() -> None:
+        raise AssertionError("ran")
+
+    receipt = await kills.aenqueue()
+    heard = stand.hear("queue.job.dead_letter")
+    for n in range(3):
+        (job,) = await crash(stand, f"w{n}", alone=True)
+        async with stand.app.worker(["other"]):  # its rescuer serves all queues
+            await stand.pass_time(5)
+    job = await stand.job(receipt)
+    assert (job.state, job.reason, job.crashes) == (State.DEAD, "poison", 3)
+    await stand.app.bus.flush()
+    assert [event.reason for event in heard] == ["poison"]
+
+
+async def test_neighbours_of_a_crash_are_never_blamed(stand: Stand) -> None:
+    @stand.app.task
+    async def innocent() -> None: ...
+
+    receipts = [await innocent.aenqueue() for _ in range(3)]
+    for n in range(10):
+        await crash(stand, f"w{n}")
+        async with stand.app.worker(["other"]):
+            await stand.pass_time(5.5)
+        for receipt in receipts:
+            if (await stand.job(receipt)).state is State.RETRYING:
+                await stand.app.arun_now(receipt)
+    assert {(await stand.job(receipt)).crashes for receipt in receipts} == {10}
+    async with stand.app.worker():
+        jobs = [await stand.app.ajoin(receipt, "2h") for receipt in receipts]
+    assert {job.state for job in jobs} == {State.COMPLETED}
+
+
+async def test_a_crashed_job_waits_until_its_neighbours_finished_and_runs_alone(stand: Stand) -> None:
+    running: set[str] = set()
+    beside: dict[str, set[str]] = {}
+    stamped: list[bool] = []
+
+    @stand.app.task
+    async def job(name: str, seconds: float) -> None:
+        running.add(name)
+        for other in running:
+            beside.setdefault(other, set()).update(running - {other})
+            beside[name] |= {other} - {name}
+        if name == "suspect":
+            stamped.append((await stand.job(suspect)).alone)
+        await stand.pass_time(seconds)
+        running.discard(name)
+
+    suspect = await job.aenqueue("suspect", 5)
+    await crash(stand)
+    for n in range(8):
+        await job.using(delay=n).aenqueue(f"neighbour {n}", 3)
+    async with stand.app.worker({"default": 4}):
+        assert (await stand.app.ajoin(suspect, "5m")).state is State.COMPLETED
+        await stand.pass_time(60)
+    assert beside["suspect"] == set()
+    assert stamped == [True]
+    assert any(beside[f"neighbour {n}"] for n in range(8))
+
+
+async def test_without_solitude_for_a_lease_a_crashed_job_goes_back_unharmed(stand: Stand) -> None:
+    started: list[str] = []
+
+    @stand.app.task
+    async def job(name: str, seconds: float) -> None:
+        started.append(name)
+        await stand.pass_time(seconds)
+
+    await job.aenqueue("endless", 500)
+    async with stand.app.worker({"default": 4}):
+        await stand.pass_time(1)
+        suspect = await job.using(delay=0).aenqueue("suspect", 1)
+        storage = await stand.storage()
+        row = storage._store.rows.jobs[suspect.id]
+        await stand.pass_time(0)
+        assert row.state is State.PENDING
+        import msgspec
+
+        storage._store.rows.replace(row, msgspec.structs.replace(row, crashes=1))
+        await stand.pass_time(35)
+        back = await stand.job(suspect)
+        assert (back.state, back.reason, back.attempt) == (State.SCHEDULED, "awaits_solitude", 0)
+        assert "suspect" not in started
+        assert (await stand.app.ajoin(suspect, "20m")).state is State.COMPLETED
+
+
+async def test_cancelled_jobs_of_a_vanished_worker_are_cancelled(stand: Stand) -> None:
+    @stand.app.task
+    async def fine() -> None:
+        raise AssertionError("ran")
+
+    receipt = await fine.aenqueue()
+    await crash(stand)
+    await stand.app.acancel(receipt)
+    job = await stand.final(receipt)
+    assert job.state is State.CANCELLED
+
+
+async def test_no_job_is_lost_or_run_by_two_where_workers_come_and_go(stand: Stand) -> None:
+    counts: dict[int, int] = {}
+
+    @stand.app.task
+    async def counted(n: int) -> None:
+        await stand.pass_time(0.2)
+        counts[n] = counts.get(n, 0) + 1
+
+    for n in range(200):
+        await counted.aenqueue(n)
+    async with stand.app.worker({"default": 3}):
+        for _ in range(10):
+            async with stand.app.worker({"default": 3}) as other:
+                await stand.pass_time(0.3)
+                other.hurry()
+        while await stand.app.apending_count() + await stand.app.ainflight_count():
+            await stand.pass_time(1)
+    assert counts == dict.fromkeys(range(200), 1)
