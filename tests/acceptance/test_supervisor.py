@@ -4,17 +4,14 @@ import json
 import os
 import signal
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from supervised import Supervised, is_alive, wait_until
 
 from headrace import Headrace, Job, State
-
-sys.path.insert(0, str(Path(__file__).parent))
-from supervised import Supervised, is_alive, wait_until
 
 APP = """
 import asyncio, os, time
@@ -128,6 +125,7 @@ def test_a_killed_child_is_replaced_and_its_job_runs_again_long_before_its_lease
     worker.wait_ready(3)
     assert "killed by signal 9" in worker.output
     worker.send(signal.SIGTERM)
+    worker.wait_line("stopping")
     worker.send(signal.SIGTERM)
     assert worker.end() == 0
 

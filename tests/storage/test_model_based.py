@@ -204,6 +204,12 @@ class Pair(RuleBasedStateMachine):
     def reclaim(self, worker, limit, queues):
         self.seen += self.both(lambda storage: storage.reclaim(worker, limit, queues))
 
+    @rule(gone=workers, rescuer=workers, limit=st.integers(0, 3), queues=st.sampled_from([None, None, ["a"], []]))
+    def abandon_and_reclaim(self, gone, rescuer, limit, queues):
+        for worker, ttl in ((rescuer, 30.0), (gone, 0.0)):
+            self.both(lambda storage, worker=worker, ttl=ttl: storage.beat(worker, [], ttl))
+        self.reclaim(rescuer, limit, queues)
+
     @rule(worker=workers)
     def rescue(self, worker):
         self.both(lambda storage: storage.beat(worker, [], 30.0))

@@ -17,6 +17,9 @@ _WALL = 1_800_000_000_000
 _BOOT = 1_000.0
 """What the loop's time starts at, in seconds."""
 
+_TURN = 1e-7
+"""Seconds that one turn of the loop takes: time that stood still could keep a waiting program turning for ever."""
+
 
 class NothingCanHappen(RuntimeError):
     """Every task waits and there is no timer: in virtual time this would last for ever."""
@@ -33,6 +36,7 @@ class _Selector(selectors.DefaultSelector):
             if timeout is None:
                 raise NothingCanHappen("all tasks wait for each other, or for something outside this loop")
             self.now += max(0.0, timeout)
+        self.now += _TURN
         return ready
 
 

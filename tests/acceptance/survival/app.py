@@ -58,7 +58,7 @@ def trace(kind: str, number: int) -> None:
 
 @app.on_worker_start
 def tell_up() -> None:
-    ups.write("up", pid=os.getpid())
+    ups.write("up", pid=os.getpid(), parent=os.getppid())
 
 
 @app.on(COMPLETED)

@@ -90,7 +90,14 @@ class Fleet:
 
     def ready(self) -> set[int]:
         """The pids of all workers that ever were at work."""
-        return {record["pid"] for record in ledger.read(self.folder / "effects-up")}
+        return {record["pid"] for record in self._ups()}
+
+    def said_ready(self, supervisor: int) -> bool:
+        """Whether this supervisor ever had a worker at work."""
+        return any(record["parent"] == supervisor for record in self._ups())
+
+    def _ups(self) -> list[Record]:
+        return ledger.read(self.folder / "effects-up")
 
     def pids(self) -> set[int]:
         """All living processes of this fleet, whoever started them."""

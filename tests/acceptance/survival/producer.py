@@ -14,6 +14,8 @@ from survival.app import app, work, work_in_thread
 from survival.ledger import Ledger
 
 PAUSE = 0.06
+ENOUGH = 200
+"""Waiting jobs beyond which none are added: else the healing takes as long as the storm."""
 
 
 class Producer:
@@ -26,8 +28,9 @@ class Producer:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._stopping.set)
         rounds = 0
         while not self._stopping.is_set():
-            await (self._enqueue_each(6) if rounds % 2 else self._enqueue_together(9))
-            rounds += 1
+            if await app.apending_count() < ENOUGH:
+                await (self._enqueue_each(6) if rounds % 2 else self._enqueue_together(9))
+                rounds += 1
             try:
                 await asyncio.wait_for(self._stopping.wait(), PAUSE)
             except TimeoutError:

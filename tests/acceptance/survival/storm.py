@@ -5,94 +5,109 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from survival.fleet import Fleet, wait_until
 
 KINDS = {"worker": 60, "producer": 30, "supervisor": 10}
+"""What is to be killed, by weight."""
 SOONEST, LATEST = 0.05, 0.3
 """Seconds between kills."""
-STARTING = 0.15
+STARTING = 0.1
 """The share of workers that are killed while they may still be starting."""
-PATIENCE_FOR_A_VICTIM = 2.0
-_A_NUMBER_SPACE = 1_000_000
+PRODUCERS, SUPERVISORS, PROCESSES = 2, 2, 2
+_PATIENCE = 30.0
+_NUMBERS = 1_000_000
+
+Process = subprocess.Popen[bytes]
 
 
-@dataclass
 class Storm:
-    """Producers and a supervisor, under fire."""
+    """Producers and supervised workers, under fire."""
 
-    fleet: Fleet
-    seed: int
-    producers: int = 2
-    processes: int = 4
-    killed: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)
-        self._supervisor: subprocess.Popen[bytes] | None = None
-        self._producing: list[subprocess.Popen[bytes]] = []
+    def __init__(self, fleet: Fleet, seed: int) -> None:
+        self._fleet = fleet
+        self._random = random.Random(seed)
+        self._supervisors: list[Process] = []
+        self._producers: list[Process] = []
         self._made = 0
+        self.killed: Counter[str] = Counter()
         self.orphans: set[int] = set()
+        """Workers whose supervisor was killed."""
 
     def run(self, kills: int) -> None:
         """The storm itself."""
-        self._supervisor = self.fleet.start_supervisor(self.processes)
-        for _ in range(self.producers):
+        for _ in range(SUPERVISORS):
+            self._start_supervisor()
+        for _ in range(PRODUCERS):
             self._start_producer()
-        wait_until(lambda: self.fleet.effects("end"), "a job has run")
+        wait_until(lambda: self._fleet.effects("end"), "a job has run")
         for _ in range(kills):
             time.sleep(self._random.uniform(SOONEST, LATEST))
-            self._strike(self._random.choices(list(KINDS), list(KINDS.values()))[0])
+            match self._random.choices(list(KINDS), list(KINDS.values()))[0]:
+                case "worker":
+                    self._kill_worker()
+                case "supervisor":
+                    self._kill_supervisor(self._random.choice(self._supervisors))
+                case _:
+                    self._kill_producer()
 
     def end_producers(self) -> None:
-        """No more jobs: what producers are about, they finish."""
-        for process in self._producing:
+        """No more jobs. What producers are about, they finish."""
+        for process in self._producers:
             if process.stdin is not None:
                 process.stdin.close()
-        for process in self._producing:
-            code = process.wait(30)
-            assert code == 0, f"a producer ended with {code}"
+        codes = [process.wait(_PATIENCE) for process in self._producers]
+        assert not any(codes), f"producers ended with {codes}"
 
-    def end_supervisor(self) -> int:
-        """Its exit code."""
-        assert self._supervisor is not None
-        return self.fleet.end(self._supervisor)
+    def end_supervisors(self) -> None:
+        """As users do. Exit code 0 says that nothing is held any more."""
+        codes = [self._fleet.end(process) for process in self._supervisors]
+        assert not any(codes), f"supervisors ended with {codes}"
 
     def requests(self) -> list[Path]:
         """The ledgers of all producers there ever were."""
-        return sorted(self.fleet.folder.glob("requests-*"))
+        return sorted(self._fleet.folder.glob("requests-*"))
 
-    def _strike(self, kind: str) -> None:
-        assert self._supervisor is not None
-        assert self._supervisor.poll() is None, f"the supervisor ended by itself with {self._supervisor.returncode}"
-        match kind:
-            case "worker":
-                self._kill_worker(self._supervisor.pid)
-            case "producer":
-                victim = self._random.randrange(len(self._producing))
-                self.fleet.kill(self._producing.pop(victim))
-                self._start_producer()
-            case _:
-                self.orphans |= set(self.fleet.kill_supervisor(self._supervisor))
-                self._supervisor = self.fleet.start_supervisor(self.processes)
-        self.killed[kind] += 1
+    # --- starting ----------------------------------------------------------------------------------------------------
 
-    def _kill_worker(self, supervisor: int) -> None:
-        """Mostly one that is at work, now and then one that is just starting."""
-        any_will_do = self._random.random() < STARTING
-        deadline = time.monotonic() + PATIENCE_FOR_A_VICTIM
-
-        def strike() -> bool:
-            workers = self.fleet.children(supervisor)
-            at_work = sorted(self.fleet.ready().intersection(workers))
-            chosen = workers if any_will_do or time.monotonic() > deadline else at_work
-            return bool(chosen) and self.fleet.send(self._random.choice(chosen), signal.SIGKILL)
-
-        wait_until(strike, "the supervisor has a worker")
+    def _start_supervisor(self) -> None:
+        self._supervisors.append(self._fleet.start_supervisor(PROCESSES))
 
     def _start_producer(self) -> None:
-        path = self.fleet.folder / f"requests-{self._made:04}"
         self._made += 1
-        self._producing.append(self.fleet.start_producer(path, self._made * _A_NUMBER_SPACE))
+        path = self._fleet.folder / f"requests-{self._made:04}"
+        self._producers.append(self._fleet.start_producer(path, self._made * _NUMBERS))
+
+    # --- killing -----------------------------------------------------------------------------------------------------
+
+    def _kill_producer(self) -> None:
+        self._fleet.kill(self._producers.pop(self._random.randrange(len(self._producers))))
+        self.killed["producer"] += 1
+        self._start_producer()
+
+    def _kill_supervisor(self, supervisor: Process) -> None:
+        self._supervisors.remove(supervisor)
+        self.orphans |= set(self._fleet.kill_supervisor(supervisor))
+        self.killed["supervisor"] += 1
+        self._start_supervisor()
+
+    def _kill_worker(self) -> None:
+        """Mostly one that is at work, now and then one that is just starting."""
+        any_will_do = self._random.random() < STARTING
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            ready = self._fleet.ready()
+            for supervisor in self._random.sample(self._supervisors, len(self._supervisors)):
+                assert supervisor.poll() is None, f"a supervisor ended by itself with {supervisor.returncode}"
+                workers = self._fleet.children(supervisor.pid)
+                chosen = workers if any_will_do else sorted(ready.intersection(workers))
+                if chosen and self._fleet.send(self._random.choice(chosen), signal.SIGKILL):
+                    self.killed["worker"] += 1
+                    return
+                if not workers and self._fleet.said_ready(supervisor.pid):
+                    # It puts off their successors ever longer, as it should: time for one that knows nothing.
+                    self._kill_supervisor(supervisor)
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"no worker to kill for {_PATIENCE:g} s")

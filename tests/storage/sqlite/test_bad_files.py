@@ -1,6 +1,7 @@
 """Files that are no stores are refused by name, and left as they are."""
 
 # ruff: noqa: ASYNC240 - a test's loop has nothing else to do while it looks at a file
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from headrace.model.errors import (
     InvalidOption,
     SchemaTooNew,
     SchemaTooOld,
+    StoreFull,
     StoreReadOnly,
     StoreUnreachable,
     UnsafeFilesystem,
@@ -258,6 +260,22 @@ async def test_a_file_that_vanishes_takes_no_more_writes(stage: Stage, path: Pat
         await stage.insert()
     path.with_name("elsewhere.db").rename(path)
     await stage.enqueue()
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.EROFS, StoreReadOnly), (errno.EDQUOT, StoreFull), (errno.EMFILE, StoreUnreachable)]
+)
+async def test_what_the_system_refuses_has_a_name(
+    make: Make, path: Path, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception]
+) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.storage.sqlite.store.create", refuse)
+        await _refused(make, error)
+    assert not path.exists()
+    await _made(make)
 
 
 def test_an_option_that_is_none() -> None:

@@ -77,6 +77,8 @@ async def test_without_sockets_the_file_is_watched(
     process = await _start(path, 1)
     assert await listener.wait(30)
     assert await process.wait() == 0
+    await listener.wait(0)
+    assert not await storage.listen(["queue:q"]).wait(0)
 
 
 async def test_sockets_of_the_dead_are_cleared_away(stage: Stage, path: Path) -> None:

@@ -7,7 +7,7 @@ tell it, through a channel that also tells them when it is gone.
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -58,9 +58,10 @@ class Supervisor:
         self._opened: Opened | None = None
         self._may_go_on = asyncio.Event()
         """The first child goes ahead until it has opened the store: what is wrong is said once, not by each."""
-        self._stopping, self._restarted = asyncio.Event(), asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._changed = asyncio.Event()
+        """Set at the next restart, which puts a new one here: whoever took this one before misses none."""
         self._signals = 0
-        self._told: set[Child] = set()
         self._killing: asyncio.TimerHandle | None = None
         self._ever_ready = False
         self._code = OK
@@ -94,9 +95,9 @@ class Supervisor:
 
     def restart(self) -> None:
         """Have all children hand back now, and start others on what the code is by now."""
-        self._restarted.set()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         for child in self._living:
-            self._told.add(child)
             self._tell(child, now=True)
 
     def _tell(self, child: Child, *, now: bool) -> None:
@@ -113,17 +114,21 @@ class Supervisor:
         if number > 0:
             await self._may_go_on.wait()
         while not self._stopping.is_set():
-            worker_id = self._ids.new()
-            child = await self._launch(msgspec.structs.replace(self._order, worker_id=worker_id))
-            death = await self._watch(child, worker_id)
+            changed = self._changed
+            death = await self._live()
             if self._stopping.is_set():
                 return
-            past, delay = self._follow(past, death, meant=child in self._told)
-            self._told.discard(child)
-            await self._pause(delay)
+            past, delay = self._follow(past, death, meant=changed.is_set())
+            await self._pause(delay, changed)
 
-    async def _watch(self, child: Child, worker_id: str) -> Death:
-        """From its start to its end, and to the end of its lease."""
+    async def _live(self) -> Death:
+        """One child, from its start to its end, and to the end of its lease."""
+        worker_id = self._ids.new()
+        try:
+            child = await self._launch(msgspec.structs.replace(self._order, worker_id=worker_id))
+        except OSError as error:  # no memory or process left, for now
+            logger.error("a worker process could not be started: %s", error)
+            return Death(FAILED, None)
         self._living.add(child)
         if self._stopping.is_set():  # told while it was being started
             self._tell(child, now=self._signals > 1)
@@ -168,10 +173,9 @@ class Supervisor:
         logger.warning("worker process died: %s; another starts in %.1f s", ending(death.code), verdict.delay)
         return verdict.past, verdict.delay
 
-    async def _pause(self, delay: float | None) -> None:
+    async def _pause(self, delay: float | None, changed: asyncio.Event) -> None:
         """For this long, or until the stop, or until the code changes."""
-        self._restarted.clear()
-        waiting = [asyncio.ensure_future(event.wait()) for event in (self._stopping, self._restarted)]
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._stopping, changed)]
         if delay is not None:
             waiting.append(asyncio.ensure_future(self._clock.sleep(delay)))  # type: ignore[arg-type]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -198,10 +202,9 @@ class Supervisor:
             child.send(signal.SIGKILL)
 
 
-def _tell_ready(child: Child, worker_id: str, queues: "dict[str, int] | object") -> None:
-    slots = dict(queues) if isinstance(queues, dict) else {}
-    text = " ".join(f"{name}:{count}" for name, count in slots.items())
-    extra = {"event": "worker_ready", "worker": worker_id, "child": child.pid, "queues": slots}
+def _tell_ready(child: Child, worker_id: str, queues: Mapping[str, int]) -> None:
+    text = " ".join(f"{name}:{count}" for name, count in queues.items())
+    extra = {"event": "worker_ready", "worker": worker_id, "child": child.pid, "queues": queues}
     logger.info("worker %s ready: pid %d, queues %s", worker_id[-8:], child.pid, text, extra=extra)
 
 

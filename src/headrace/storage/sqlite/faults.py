@@ -1,5 +1,6 @@
 """What SQLite's errors mean to users."""
 
+import errno
 import os
 import sqlite3
 
@@ -43,6 +44,15 @@ def translated(error: sqlite3.Error, path: str, patience: float) -> StoreError:
     if code in _DAMAGED:
         return CorruptStore(path, str(error))
     return StoreUnreachable(path, str(error))
+
+
+def translated_os(error: OSError, path: str) -> StoreError:
+    """The same for what the operating system refuses."""
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return StoreReadOnly(path, error.strerror or str(error))
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(path)
+    return StoreUnreachable(path, error.strerror or str(error))
 
 
 def _primary(error: sqlite3.Error) -> int:

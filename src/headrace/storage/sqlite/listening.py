@@ -20,6 +20,8 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop, post: Post, folder: str | None) -> None:
         self.loop = loop
         self.data_version: Callable[[], Awaitable[int]] | None = None
+        self.seen: int | None = None
+        """The file's version at the last look of any listener: the next one starts there, lest it hear at once."""
         self._post = post
         self._folder = None if folder is None else Folder(folder)
         self._listeners: dict[str, list[SqliteListener]] = {}
@@ -118,7 +120,7 @@ class SqliteListener:
         self._hub = hub
         self._heard = self._closed = False
         self._waiter: asyncio.Future[None] | None = None
-        self._seen: int | None = None
+        self._seen = hub.seen
         hub.join(self)
 
     def hear(self) -> None:
@@ -161,7 +163,7 @@ class SqliteListener:
             version = await self._hub.data_version()
             # Before the first look anything may have happened.
             self._heard = self._heard or version != self._seen
-            self._seen = version
+            self._seen = self._hub.seen = version
 
     def close(self) -> None:
         """Stop listening. Idempotent."""

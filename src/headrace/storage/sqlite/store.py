@@ -12,7 +12,7 @@ import msgspec
 from headrace.model.errors import CorruptStore, SchemaTooOld, StoreError, StoreUnreachable
 from headrace.storage.sqlite import inspection
 from headrace.storage.sqlite.connecting import connect_writer
-from headrace.storage.sqlite.faults import is_busy, translated
+from headrace.storage.sqlite.faults import is_busy, translated, translated_os
 from headrace.storage.sqlite.listening import Hub
 from headrace.storage.sqlite.migrating import LATEST, create, migrate_open
 from headrace.storage.sqlite.reader import Reader
@@ -126,7 +126,7 @@ class Store:
                 told = inspection.describe_damage(self.path, error)
             raise told from error
         except OSError as error:
-            raise StoreUnreachable(self.path, error.strerror or str(error)) from error
+            raise translated_os(error, self.path) from error
 
     def _start(self, settings: Settings) -> None:
         self.folder = None if settings.read_only else ensure_folder(self.path)

@@ -23,7 +23,7 @@ class Family:
 
     @pytest.fixture
     def clock(self) -> ManualClock:
-        return ManualClock()
+        return ManualClock(wall=1_800_000_000_123)  # no round number, so that none can be rounded unseen
 
     @pytest.fixture
     async def stage(self, storage_factory: StorageFactory, clock: ManualClock) -> AsyncIterator[Stage]:

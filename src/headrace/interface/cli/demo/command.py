@@ -39,9 +39,9 @@ def demo(
     """A guided tour: index real Python files with real workers, kill one of them, and account for every job."""
     if storage is not None:
         refuse_memory(build(storage).app)
+    place = _prepare(folder)
     screen = Screen()
     screen.title("headrace demo", "background jobs that are not lost")
-    place = _prepare(folder)
     url = storage or f"sqlite:///{quote(str(place / 'jobs.db'))}"
     found = find_sources()
     plan = Plan(url, place, found[:files], processes)
@@ -77,7 +77,10 @@ async def _present(plan: Plan, screen: Screen) -> str | None:
 
 def _prepare(folder: Path | None) -> Path:
     place = Path(tempfile.mkdtemp(prefix="headrace-")) if folder is None else folder.absolute()
-    (place / FOLDER).mkdir(parents=True, exist_ok=True)
+    try:
+        (place / FOLDER).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--folder {place} can't be written to: {error.strerror}; name another") from None
     return place
 
 

@@ -136,8 +136,8 @@ class Course:
         self._screen.step(
             "killed",
             f"Worker process {casualty.pid}, with SIGKILL, at {self._done:,} done. In its hands: "
-            f"{', '.join(casualty.sources)}. Its supervisor sees that, starts another, and ends the dead one's lease, which "
-            f"would run out after {LEASE:g} s. Then its jobs go to a living worker.",
+            f"{', '.join(casualty.sources)}. Its supervisor sees that, starts another, and ends the dead one's lease, "
+            f"which would run out after {LEASE:g} s. Then its jobs go to a living worker.",
             "red",
         )
 

@@ -50,6 +50,7 @@ class Workforce:
         """Run ``headrace worker``; what it prints goes to ``worker.log``."""
         roster.prepare(folder)
         log = folder / "worker.log"
+        log.write_bytes(b"")  # an earlier run's words would be taken for this one's
         environment = {**os.environ, "HEADRACE_URL": url}
         program = await Program.start([sys.executable, "-m", *_words(processes)], environment, log)
         return Workforce(program, folder, log)
