@@ -302,6 +302,36 @@ def test_a_raised_digit_limit_of_python_stores_nothing_that_workers_cannot_read(
         sys.set_int_max_str_digits(before)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({1}, "{1}"),
+        ((1, "x", None), "(1, 'x', None)"),
+        ((), "()"),
+        ((10**5000, object()), "(<int>, <object object>)"),
+        (({1: 2},), "<tuple of 1 items>"),
+        (tuple(range(9)), "<tuple of 9 items>"),
+        (b"x" * 100, repr(b"x" * 60) + "…"),
+        (Colour.RED, "Colour.RED"),
+        (UUID(int=1), "UUID('00000000-0000-0000-0000-000000000001')"),
+        (Raising(), "<Raising object>"),
+        ((RaisingList(), RaisingText("x"), Raising), "(<RaisingList object>, 'x', <type object>)"),
+    ],
+    ids=range(11),
+)
+def test_the_message_shows_the_value_and_the_error_has_it(value: object, shown: str) -> None:
+    with pytest.raises(NotSerializable) as caught:
+        signature(Any).encode(([value],), {})
+    assert str(caught.value).startswith(f"items[0] = {shown} can't be stored unchanged: ")
+    assert caught.value.value is value
+
+
+def test_the_search_for_what_stopped_the_encoder_runs_no_foreign_code() -> None:
+    with pytest.raises(NotSerializable) as caught:
+        signature(Any).encode((RaisingDict(a=RaisingList([RaisingText("x"), SURROGATE])),), {})
+    assert caught.value.path == "items.a[1]"
+
+
 def test_the_message_stays_short_whatever_the_value() -> None:
     with pytest.raises(NotSerializable) as caught:
         signature(Any).encode(({"k" * 10_000: {"x" * 10_000_000, b"y" * 10_000_000}},), {})

@@ -1,8 +1,9 @@
 """What tests of running jobs stand on: an app in memory on a virtual clock, and words for the usual."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 from headrace import Headrace, Job, RetryPolicy
@@ -78,3 +79,8 @@ async def settle_loop() -> None:
     """Let everything that is ready run, without time passing."""
     for _ in range(20):
         await asyncio.tasks.sleep(0)
+
+
+def gaps_of(moments: Sequence[float]) -> list[float]:
+    """The time between each moment and the next."""
+    return [later - earlier for earlier, later in pairwise(moments)]

@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 import pytest
-from stand import EXACT, Stand, settle_loop
+from stand import EXACT, Stand, gaps_of, settle_loop
 
 from headrace import Cancelled, PermanentFailure, RetryPolicy, Snooze, State, Throttled, current
 
@@ -111,7 +111,7 @@ async def test_retries_come_after_exactly_what_the_formula_says(
 
     dead = await stand.final(await fails.aenqueue())
     assert dead.attempt == policy.max_attempts == len(starts)
-    assert [b - a for a, b in zip(starts, starts[1:], strict=False)] == pytest.approx(delays, abs=0.01)
+    assert gaps_of(starts) == pytest.approx(delays, abs=0.01)
 
 
 async def test_only_errors_of_retry_on_are_tried_again(stand: Stand) -> None:
@@ -159,7 +159,7 @@ async def test_a_queues_policy_stands_between_the_tasks_and_the_apps(stand: Stan
         raise ValueError
 
     await stand.final(await fails.aenqueue())
-    assert [b - a for a, b in zip(starts, starts[1:], strict=False)] == pytest.approx([7], abs=0.01)
+    assert gaps_of(starts) == pytest.approx([7], abs=0.01)
 
 
 async def test_a_queue_without_backoff_retries_at_once(stand: Stand) -> None:

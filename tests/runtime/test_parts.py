@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from stand import settle_loop
+from stand import gaps_of, settle_loop
 
 from headrace.runtime import events
 from headrace.runtime.coalescer import Coalescer
@@ -80,7 +80,7 @@ async def test_a_failing_step_is_reported_and_tried_again_later_each_time() -> N
 
     loop = looped(step, reports)
     await loop.run()
-    gaps = [b - a for a, b in zip(steps, steps[1:], strict=False)]
+    gaps = gaps_of(steps)
     assert gaps[:3] == pytest.approx([0.1, 0.2, 0.4], abs=0.001)
     assert gaps[-1] == pytest.approx(10, abs=0.001)
     assert len(reports) == 11

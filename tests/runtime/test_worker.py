@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from stand import EXACT, Stand, settle_loop
+from stand import EXACT, Stand, gaps_of, settle_loop
 
 from headrace import CancelOutcome, Job, RetryPolicy, Snooze, State
 from headrace.model.errors import LeaseLost, StoreBusy
@@ -151,7 +151,7 @@ async def test_a_job_of_an_unknown_task_is_parked_longer_each_time_and_dead_afte
                 parked.append(stand.now)
                 assert job.attempt == 0
             await stand.pass_time(0.25)
-    waits = [b - a for a, b in zip(parked, parked[1:], strict=False)]
+    waits = gaps_of(parked)
     assert waits[0] < 1.5
     assert max(waits) > 10
     assert waits[:4] == sorted(waits[:4])
@@ -435,7 +435,7 @@ async def test_a_result_is_recorded_again_and_again_until_the_storage_takes_it(s
     job = await stand.final(await counted.aenqueue())
     assert (job.state, runs) == (State.COMPLETED, [1])
     assert len(tried) == 6
-    gaps = [b - a for a, b in zip(tried, tried[1:], strict=False)]
+    gaps = gaps_of(tried)
     assert gaps == sorted(gaps)
     assert len(stand.reported(StoreBusy)) == 5
 
@@ -448,7 +448,7 @@ async def test_claims_back_off_from_a_failing_storage_and_resume(stand: Stand) -
     tried = failing(await stand.storage(), "claim", times=6)
     job = await stand.final(receipt)
     assert job.state is State.COMPLETED
-    gaps = [b - a for a, b in zip(tried, tried[1:6], strict=False)]
+    gaps = gaps_of(tried[:6])
     assert gaps == sorted(gaps)
     assert gaps[0] < 0.2 < gaps[-1]
 

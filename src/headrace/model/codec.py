@@ -8,8 +8,8 @@ from functools import lru_cache
 from headrace.model import wire
 from headrace.model.annotation import Annotation, Unsupported
 from headrace.model.containers import NATIVE
-from headrace.model.errors import InvalidArguments, NotSerializable, PayloadRefused, PayloadTooLarge, PayloadUnreadable
-from headrace.model.refusal import MAX_DEPTH, Outline, Refused, told
+from headrace.model.errors import InvalidArguments, PayloadRefused, PayloadTooLarge, PayloadUnreadable
+from headrace.model.refusal import MAX_DEPTH, Refused, told
 from headrace.model.signature import MAX_PAYLOAD, Call, Signature
 
 __all__ = [
@@ -44,7 +44,7 @@ def encode_untyped(arguments: Mapping[str, object], limit: int = MAX_PAYLOAD) ->
 def encode_bytes(data: bytes, limit: int = MAX_PAYLOAD) -> str:
     """The user's own bytes as base64 text; the limit counts the bytes themselves."""
     if not isinstance(data, bytes):
-        raise NotSerializable("the payload", Outline(data), "it must be bytes")
+        raise Refused(data, "it must be bytes").public("the payload")
     if len(data) > limit:
         raise PayloadTooLarge(len(data), limit)
     return base64.b64encode(data).decode()

@@ -17,8 +17,8 @@ _START = slice(_LONGEST_TEXT + 1)
 _MOST_SHOWN = 8
 _LONGEST_PATH = 400
 _SCALARS = frozenset({bool, int, float, type(None), datetime, date, time, timedelta, Decimal, UUID})
-_TEXTS = frozenset({str, bytes})
-_CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+_BRACKETS = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", dict: "{}"}
+_CONTAINERS = frozenset(_BRACKETS)
 
 
 class Refused(Exception):
@@ -117,7 +117,11 @@ def _cut(start: str | bytes) -> str:
 def _contents(value: object) -> str:
     """The items of a small and flat container, the size of any other."""
     items = cast("Collection[object]", value)
-    parts = [*items, *value.values()] if isinstance(value, dict) else list(items)
-    if len(items) <= _MOST_SHOWN and all(type(part) in _SCALARS | _TEXTS for part in parts):
-        return repr(value)
-    return f"<{type(value).__name__} of {len(items)} items>"
+    values = list(value.values()) if isinstance(value, dict) else []
+    if len(items) > _MOST_SHOWN or any(type(part) in _CONTAINERS for part in (*items, *values)):
+        return f"<{type(value).__name__} of {len(items)} items>"
+    shown = [outline(item) for item in items]
+    if values:
+        shown = [f"{key}: {outline(item)}" for key, item in zip(shown, values, strict=True)]
+    opening, closing = _BRACKETS[type(value)]
+    return f"{opening}{', '.join(shown)}{closing}"

@@ -8,9 +8,9 @@ from msgspec.structs import astuple
 
 from headrace.model import wire
 from headrace.model.containers import NATIVE
-from headrace.model.errors import InvalidArguments, NotSerializable, PayloadUnreadable
+from headrace.model.errors import InvalidArguments, PayloadUnreadable
 from headrace.model.parameters import Parameters
-from headrace.model.refusal import Outline, Refused, outline, told
+from headrace.model.refusal import Refused, outline, told
 from headrace.model.strictness import Rule
 
 MAX_PAYLOAD = 1_048_576
@@ -135,7 +135,7 @@ class Signature:
         for name in self._names:
             before, after = getattr(record, name), getattr(restored, name)
             if before is not msgspec.UNSET and not wire.same(before, after):
-                raise NotSerializable(name, Outline(before), "its class makes something else of it when decoding")
+                raise Refused(before, "its class makes something else of it when decoding").public(name)
 
     def _restored(self, record: msgspec.Struct, text: str) -> msgspec.Struct:
         """Decode what was just encoded: a worker would fail on it otherwise."""
@@ -145,7 +145,7 @@ class Signature:
             why, _, place = told(error).partition(" - at `$.")
             path = place.rstrip("`") or "the arguments"
             value = getattr(record, path.partition(".")[0].partition("[")[0], record)
-            raise NotSerializable(path, Outline(value), why) from None
+            raise Refused(value, why).public(path) from None
 
     def _call(self, record: msgspec.Struct) -> Call:
         args: list[object] = []

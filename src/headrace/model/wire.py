@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 import msgspec
@@ -68,20 +68,6 @@ def same(first: object, second: object) -> bool:
     return bool(one == other)
 
 
-def _base(value: object) -> object:
-    """A subclass of a builtin as the builtin, whatever it overrides."""
-    kind = type(value)
-    if issubclass(kind, str):
-        return str.__str__(value)
-    if issubclass(kind, int):
-        return int.__int__(value)  # type: ignore[arg-type]
-    if issubclass(kind, float):
-        return float.__float__(value)  # type: ignore[arg-type]
-    if is_pydantic(kind):
-        return jsonable(value)
-    raise TypeError(f"JSON has no type for {kind.__name__}")
-
-
 def refusal(record: object, error: Exception) -> Refused:
     """Follow the failure down to the value that causes it."""
     parts: list[str] = []
@@ -99,6 +85,20 @@ def refusal(record: object, error: Exception) -> Refused:
     return refused
 
 
+def _base(value: object) -> object:
+    """A subclass of a builtin as the builtin, whatever it overrides."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(value)
+    if issubclass(kind, int):
+        return int.__int__(value)  # type: ignore[arg-type]
+    if issubclass(kind, float):
+        return float.__float__(value)  # type: ignore[arg-type]
+    if is_pydantic(kind):
+        return jsonable(value)
+    raise TypeError(f"JSON has no type for {kind.__name__}")
+
+
 def _failure(value: object) -> Exception | None:
     try:
         msgspec.json.decode(_encode(value))
@@ -113,15 +113,17 @@ def _children(value: object) -> Iterator[tuple[str, object]]:
         for key, item in dict.items(cast("dict[object, object]", value)):
             yield member(key), key
             yield member(key), item
-    elif issubclass(kind, list | tuple | set | frozenset):
-        for index, item in enumerate(cast("Iterable[object]", value)):
-            yield f"[{index}]", item
-    else:
-        names: Iterable[str] = getattr(kind, "__struct_fields__", getattr(kind, "__dataclass_fields__", ()))
-        for name in names:
-            item = getattr(value, name, None)
-            if item is not msgspec.UNSET:
-                yield f".{name}", item
+        return
+    for base in (list, tuple, set, frozenset):
+        if issubclass(kind, base):
+            each = cast("Callable[[object], Iterable[object]]", base.__iter__)
+            yield from ((f"[{index}]", item) for index, item in enumerate(each(value)))
+            return
+    names: Iterable[str] = getattr(kind, "__struct_fields__", getattr(kind, "__dataclass_fields__", ()))
+    for name in names:
+        item = getattr(value, name, None)
+        if item is not msgspec.UNSET:
+            yield f".{name}", item
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from survival.app import app, work, work_in_thread
 from survival.ledger import Ledger
 
 PAUSE = 0.06
-ENOUGH = 200
+ENOUGH = 400
 """Waiting jobs beyond which none are added: else the healing takes as long as the storm."""
 
 
