@@ -9,13 +9,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from headrace import Headrace
-from headrace.model.job import Job
-from headrace.model.state import FINAL, State
 from survival import ledger
 from survival.checker import judge
 from survival.fleet import Fleet, fleet, wait_until
 from survival.storm import Storm
+
+from headrace import Headrace
+from headrace.model.job import Job
+from headrace.model.state import FINAL, State
 
 SEED = int(os.environ.get("SURVIVAL_SEED", "1"))
 KILLS = int(os.environ.get("SURVIVAL_KILLS", "200"))
@@ -170,7 +171,7 @@ def test_a_job_that_kills_its_process_is_poison_and_its_neighbours_are_not(tmp_p
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["idle", "blocked"])
 def test_without_their_supervisor_workers_end_by_themselves(tmp_path: Path, seconds: float) -> None:
-    with fleet(tmp_path) as ships, Headrace(ships.url, patience="1s") as app:
+    with fleet(tmp_path, patience="1s") as ships, Headrace(ships.url) as app:
         supervisor = ships.start_supervisor(2)
         wait_until(lambda: len(ships.ready()) == 2, "both workers are at work")
         if seconds:

@@ -53,24 +53,27 @@ def test_tracebacks_are_kept() -> None:
     assert "\n    ValueError: why" in TextLines().format(made)
 
 
-@pytest.fixture
-def root() -> logging.Logger:
+def bare_root(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    """The root logger as a fresh process has it, until the end of the test."""
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    root.handlers = []
-    yield root
-    root.handlers, root.level = handlers, level
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", logging.WARNING)
+    return root
 
 
 @pytest.mark.parametrize(("log_format", "formatter"), [("text", TextLines), ("json", JsonLines)])
-def test_configuring_sets_up_the_whole_process(root: logging.Logger, log_format: str, formatter: type) -> None:
+def test_configuring_sets_up_the_whole_process(
+    monkeypatch: pytest.MonkeyPatch, log_format: str, formatter: type
+) -> None:
+    root = bare_root(monkeypatch)
     configure_logs(log_format)
     (handler,) = root.handlers
     assert isinstance(handler.formatter, formatter)
     assert root.level == logging.INFO
 
 
-def test_what_the_program_set_up_itself_stands(root: logging.Logger) -> None:
+def test_what_the_program_set_up_itself_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = bare_root(monkeypatch)
     own = logging.NullHandler()
     root.addHandler(own)
     configure_logs("json")

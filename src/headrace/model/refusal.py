@@ -17,7 +17,13 @@ _START = slice(_LONGEST_TEXT + 1)
 _MOST_SHOWN = 8
 _LONGEST_PATH = 400
 _SCALARS = frozenset({bool, int, float, type(None), datetime, date, time, timedelta, Decimal, UUID})
-_BRACKETS = {list: "[]", tuple: "()", set: "{}", frozenset: "{}", dict: "{}"}
+_BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    set: ("{", "}"),
+    frozenset: ("{", "}"),
+    dict: ("{", "}"),
+}
 _CONTAINERS = frozenset(_BRACKETS)
 
 

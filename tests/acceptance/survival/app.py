@@ -24,6 +24,8 @@ app = Headrace(
     poll=os.environ.get("SURVIVAL_POLL", "500ms"),
     reap="400ms",
     grace="5s",
+    patience=os.environ.get("SURVIVAL_PATIENCE", "10s"),
+    kill_after="1s",
     crash_budget=int(os.environ.get("SURVIVAL_CRASH_BUDGET", "1000")),
     retry=RetryPolicy.fixed(MAX_ATTEMPTS, 0.05),
 )
@@ -37,7 +39,9 @@ class LogLedger(logging.Handler):
     """What the library reports, as records."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        effects.write("log", pid=os.getpid(), level=record.levelname, text=record.getMessage()[:1500])
+        text = record.getMessage()
+        text = text if len(text) < 2000 else text[:500] + " ... " + text[-1000:]
+        effects.write("log", pid=os.getpid(), level=record.levelname, text=text)
 
 
 logging.getLogger("headrace").addHandler(LogLedger())
@@ -121,4 +125,3 @@ def block_thread(seconds: float) -> int:
 async def kill_its_process() -> None:
     trace("start", 0)
     os.kill(os.getpid(), signal.SIGKILL)
-

@@ -150,6 +150,12 @@ class Fleet:
         self.kill(process)
         return orphans
 
+    def let_go(self, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> int:
+        """End its stdin, which is how producers and claimers are told, and its exit code."""
+        if process.stdin is not None:
+            process.stdin.close()
+        return process.wait(seconds)
+
     def end(self, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> int:
         """Ask it to end, and its exit code."""
         if process.stdin is not None:

@@ -54,10 +54,7 @@ class Storm:
 
     def end_producers(self) -> None:
         """No more jobs. What producers are about, they finish."""
-        for process in self._producers:
-            if process.stdin is not None:
-                process.stdin.close()
-        codes = [process.wait(_PATIENCE) for process in self._producers]
+        codes = [self._fleet.let_go(process) for process in self._producers]
         assert not any(codes), f"producers ended with {codes}"
 
     def end_supervisors(self) -> None:

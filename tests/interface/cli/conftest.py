@@ -1,77 +1,10 @@
-"""A folder with an app and a store, and the command line called in this process."""
+"""The fixture ``shell``."""
 
-import importlib
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from headrace import Headrace
-from headrace.interface.cli.main import main
-
-APP = """
-from headrace import Headrace, RetryPolicy
-
-app = Headrace("sqlite:///jobs.db")
-memory = Headrace("memory:")
-
-@app.task(name="send", queue="email")
-def send(to: str, times: int = 1) -> None: ...
-
-@app.task(name="fail", retry=RetryPolicy.none())
-def fail(text: str) -> None:
-    raise ValueError(text)
-
-@app.task(name="pin", sensitive=True)
-def pin(code: str) -> str:
-    return code
-
-class Nested:
-    inner = app
-"""
-
-
-class Ran:
-    """What a command did."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Shell:
-    """Runs commands in a folder of its own."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder, self._monkeypatch, self._capsys = folder, monkeypatch, capsys
-
-    def __call__(self, *arguments: str) -> Ran:
-        self._monkeypatch.setattr(sys, "argv", ["headrace", *arguments])
-        self._forget()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capsys.readouterr()
-        return Ran(int(ended.value.code or 0), out, err)
-
-    def work(self) -> None:
-        """Run all that is due."""
-        self._forget()
-        with importlib.import_module("shop").app as app:
-            app.run(until_idle=True)
-        self._capsys.readouterr()
-
-    def store(self) -> Headrace:
-        return Headrace(f"sqlite:///{self.folder}/jobs.db")
-
-    def _forget(self) -> None:
-        """An app that was closed stays so: each command imports it anew, as each process does."""
-        sys.modules.pop("shop", None)
+from shell import APP, Shell
 
 
 @pytest.fixture
@@ -82,4 +15,4 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     (tmp_path / "shop.py").write_text(APP)
     shell = Shell(tmp_path, monkeypatch, capsys)
     yield shell
-    shell._forget()
+    shell.forget()

@@ -31,5 +31,5 @@ def test_a_block_keeps_lines_and_tabs_and_nothing_else() -> None:
 def test_nothing_that_steers_is_left(text: str) -> None:
     escaped = escape(text)
     assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in escaped)
-    assert escaped.encode()
+    escaped.encode()
     assert set(escape_block(text)) - set(escaped) <= {"\n", "\t"}

@@ -85,6 +85,17 @@ class TestPatches(Family):
         assert list(await stage.storage.apply([change])) == [APPLIED]
         assert await stage.job(job.id) == patched(job, patch, stage.clock.wall())
 
+    @pytest.mark.parametrize("delay", [0.0, 2.0, 60.0])
+    async def test_another_due_time_while_it_waits(self, stage: Stage, delay: float) -> None:
+        job_id = await stage.enqueue(delay=10.0)
+        assert await stage.apply(Change(job_id, In(WAITING), Patch(delay=delay))) is Status.APPLIED
+        assert await stage.storage.next_due(["q"]) == delay
+        if delay:
+            stage.clock.advance(delay - 0.001)
+            assert list(await stage.claim()) == []
+            stage.clock.advance(0.001)
+        assert [job.id for job in await stage.claim()] == [job_id]
+
     async def test_a_dead_job_retried_has_new_budgets(self, stage: Stage) -> None:
         dead = await stage.dead()
         stage.clock.advance(60)

@@ -57,9 +57,10 @@ def enqueue(
     }
     using = cast("Using", {name: value for name, value in given.items() if value is not None})
     with open_app(app, storage, creates=True) as opened:
-        if app is not None and opened.registry.get(task) is None:
-            complain(f"note: {app} registers no task {task!r}; the job waits for a worker that does")
         receipt = opened.enqueue(task, _arguments(text), **using)
+        unknown = app is not None and opened.registry.get(task) is None
+    if unknown:
+        complain(f"note: {app} registers no task {task!r}; the job waits for a worker that does")
     if as_json:
         print_json({"id": receipt.id, "duplicate": receipt.duplicate, "payload_differs": receipt.payload_differs})
     else:

@@ -1,0 +1,55 @@
+"""The public API as users write it. mypy checks this file; each ``type: ignore`` marks what must be an error."""
+
+from datetime import timedelta
+from typing import assert_type
+
+from headrace import Call, Headrace, Job, Receipt, RetryPolicy, State, Task
+from headrace.interface.jobs import CancelOutcome
+
+app = Headrace("memory:", lease="30s", poll=timedelta(seconds=1))
+
+
+@app.task
+async def send(to: str, subject: str = "hi") -> int:
+    return len(to + subject)
+
+
+@app.task(name="plain", queue="email", retry=RetryPolicy.fixed(3, "1s"), timeout="30s")
+def plain(n: int, *, loud: bool = False) -> list[str]:
+    return ["x" if loud else "y"] * n
+
+
+async def main() -> None:
+    receipt = await send.aenqueue("a", subject="b")
+    assert_type(receipt, Receipt[int])
+    assert_type(await app.aresult(receipt), int)
+    assert_type(app.result(receipt, timeout="10s"), int)
+    assert_type(await app.aresult("01890000-0000-7000-8000-000000000000"), object)
+    assert_type(await app.ajoin(receipt), Job)
+    assert_type(await send("a"), int)
+
+    sync = plain.enqueue(3, loud=True)
+    assert_type(sync, Receipt[list[str]])
+    assert_type(app.result(sync), list[str])
+    assert_type(plain(3), list[str])
+    assert_type(plain.call(3), Call[list[str]])
+    delayed = plain.using(delay="10m", priority=1, key="k", until="claimed")
+    assert_type(await delayed.aenqueue(1), Receipt[list[str]])
+    assert_type(app.cancel(receipt), CancelOutcome)
+    assert_type(await app.acounts(), dict[str, dict[State, int]])  # type: ignore[assert-type]
+    task: Task[..., list[str], list[str]] = plain
+    async with app.worker({"default": 1}) as worker:
+        await worker.idle(within="10s")
+
+    await send.aenqueue(1)  # type: ignore[arg-type]
+    await send.aenqueue()  # type: ignore[call-arg]
+    send.enqueue("a", topic="b")  # type: ignore[call-arg]
+    plain.enqueue("3")  # type: ignore[arg-type]
+    plain.call(3, loud="yes")  # type: ignore[arg-type]
+    plain.using(dely="10m")  # type: ignore[call-arg]
+    plain.using(until="soon")  # type: ignore[typeddict-item]
+    delayed.enqueue("1")  # type: ignore[arg-type]
+    Headrace(leese="1s")  # type: ignore[call-arg]
+    app.task(executor="gpu")  # type: ignore[call-overload]
+    text: str = await app.aresult(receipt)  # type: ignore[assignment]
+    print(task, text)
