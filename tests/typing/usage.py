@@ -47,7 +47,7 @@ async def main() -> None:
     plain.enqueue("3")  # type: ignore[arg-type]
     plain.call(3, loud="yes")  # type: ignore[arg-type]
     plain.using(dely="10m")  # type: ignore[call-arg]
-    plain.using(until="soon")  # type: ignore[typeddict-item]
+    plain.using(until="soon")  # type: ignore[arg-type]
     delayed.enqueue("1")  # type: ignore[arg-type]
     Headrace(leese="1s")  # type: ignore[call-arg]
     app.task(executor="gpu")  # type: ignore[call-overload]

@@ -5,7 +5,8 @@ from enum import Enum
 from types import NoneType
 from typing import cast
 
-from headrace.model.refusal import MAX_DEPTH, Refused, member, named, outline
+from headrace.model.outline import outline
+from headrace.model.refusal import MAX_DEPTH, Refused, member, named
 from headrace.model.strictness import TEXT, Budget, Check, Rule, beyond, charge, check_float, mismatch
 
 _ITEM = 2

@@ -2,16 +2,7 @@
 
 from collections.abc import Sequence
 
-_SHOWN = 80
-
-
-def shown(value: object) -> str:
-    """A bounded, guarded ``repr`` for messages: a broken ``__repr__`` never hides the error it is part of."""
-    try:
-        text = repr(value)
-    except Exception:
-        return f"<{type(value).__name__} whose repr failed>"
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+from headrace.model.outline import outline
 
 
 class HeadraceError(Exception):
@@ -25,7 +16,7 @@ class InvalidName(HeadraceError, ValueError):
     """A task, queue, limit or schedule name that can't be used."""
 
     def __init__(self, kind: str, value: object, why: str) -> None:
-        super().__init__(f"{kind} name {shown(value)} {why}")
+        super().__init__(f"{kind} name {outline(value)} {why}")
         self.kind, self.value = kind, value
 
 
@@ -33,7 +24,7 @@ class InvalidOption(HeadraceError, ValueError):
     """An option out of its range or of the wrong type."""
 
     def __init__(self, option: str, value: object, allowed: str) -> None:
-        super().__init__(f"{option}={shown(value)} can't be used: {allowed}")
+        super().__init__(f"{option}={outline(value)} can't be used: {allowed}")
         self.option, self.value, self.allowed = option, value, allowed
 
 
@@ -61,7 +52,7 @@ class NotSerializable(PayloadRefused):
     """A value that JSON can't carry unchanged, where no annotation names its type."""
 
     def __init__(self, path: str, value: object, why: str) -> None:
-        super().__init__(f"{path} = {shown(value)} can't be stored unchanged: {why}")
+        super().__init__(f"{path} = {outline(value)} can't be stored unchanged: {why}")
         self.path, self.value = path, value
 
 
@@ -161,7 +152,7 @@ class KeyHeld(HeadraceError):
     """A job can't be retried while another job holds its dedup key."""
 
     def __init__(self, job_id: str, key: str, holder: str) -> None:
-        super().__init__(f"job {job_id} can't go back: its key {shown(key)} is held by job {holder}")
+        super().__init__(f"job {job_id} can't go back: its key {outline(key)} is held by job {holder}")
         self.job_id, self.key, self.holder = job_id, key, holder
 
 

@@ -10,7 +10,8 @@ from headrace.model import wire
 from headrace.model.containers import NATIVE
 from headrace.model.errors import InvalidArguments, PayloadUnreadable
 from headrace.model.parameters import Parameters
-from headrace.model.refusal import Refused, outline, told
+from headrace.model.outline import outline
+from headrace.model.refusal import Refused, told
 from headrace.model.strictness import Rule
 
 MAX_PAYLOAD = 1_048_576

@@ -5,11 +5,11 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import Future
 from multiprocessing.connection import Connection
 
 from headrace.model.errors import ExtraMissing
 from headrace.system.spawn import ProcessDied, start_thread
-
 
 
 class ChildPool:
@@ -28,7 +28,7 @@ class ChildPool:
         )
 
     async def run(self, function: Callable[[bytes], bytes], data: bytes) -> bytes:
-        future = self._pool.schedule(function, args=(data,))
+        future: Future[bytes] = self._pool.schedule(function, args=(data,))
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -38,7 +38,7 @@ class ChildPool:
             raise ProcessDied(f"its process died: {_exit_text(error.exitcode)}") from None
 
     def close(self) -> None:
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call] # pebble's own
         self._pool.join()
         self._alive.close()
         self._watched.close()

@@ -43,7 +43,7 @@ class Fleet:
         self._mark = f"SURVIVAL_EFFECTS={self.effects_path}".encode()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("HEADRACE", "SURVIVAL"))},
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
             "HEADRACE_URL": self.url,
             "SURVIVAL_EFFECTS": str(self.effects_path),
             **{f"SURVIVAL_{name.upper()}": value for name, value in options.items()},

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 import typer
 
@@ -57,11 +56,10 @@ for _command in (
 
 
 def add_demo() -> None:
-    """The tour is a program of its own, and loaded only when asked for."""
-    if find_spec("headrace.interface.cli.demo.command") is not None:
-        from headrace.interface.cli.demo import command
+    """The tour brings much along: it is loaded when it is asked for, or listed."""
+    from headrace.interface.cli.demo.command import demo
 
-        application.command("demo")(command.demo)
+    application.command()(demo)
 
 
 def check_text(arguments: Sequence[str]) -> None:
@@ -80,7 +78,8 @@ def main() -> None:
     prepare_streams()
     try:
         check_text(sys.argv[1:])
-        add_demo()
+        if sys.argv[1:2] in ([], ["demo"], ["--help"], ["-h"]):
+            add_demo()
         application(prog_name="headrace")
     except (HeadraceError, UsageError) as error:
         complain(error)

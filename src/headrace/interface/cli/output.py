@@ -10,8 +10,6 @@ from headrace.interface.cli.escaping import escape, escape_block
 from headrace.model.state import State
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNBOUNDED = 100_000
-"""Columns where nobody's screen is in the way: nothing is cut that another program reads."""
 _COLOURS = {
     State.COMPLETED: "green",
     State.DEAD: "red",
@@ -49,24 +47,24 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
 
 
-def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns. The last one is cut where the screen ends; in a pipe nothing is."""
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, cut_last: bool = False) -> None:
+    """Columns, whole ones: ids are there to be copied. With ``cut_last`` the last one ends where the screen does."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = _UNBOUNDED
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, title in enumerate(titles):
-        last = number == len(titles) - 1
-        table.add_column(Text(title), no_wrap=True, overflow="ellipsis", min_width=None if last else len(title))
-    for row in rows:
-        table.add_row(*(Text(escape(cell), style=_colour(cell)) for cell in row))
-    with console.capture() as captured:
-        console.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    cells = [[escape(cell) for cell in row] for row in (titles, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for number, row in enumerate(cells):
+        styles = [_colour(cell) for cell in rows[number - 1]] if number else ["bold"] * len(row)
+        line = Text()
+        for cell, width, style in zip(row, widths, styles, strict=True):
+            line.append(cell, style)
+            line.append(" " * (width - len(cell) + 2))
+        line.rstrip()
+        if cut_last and console.is_terminal:
+            line.truncate(max(console.width, sum(widths[:-1]) + 2 * len(widths)), overflow="ellipsis")
+        console.print(line, soft_wrap=True)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

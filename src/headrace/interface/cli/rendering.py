@@ -81,7 +81,7 @@ def print_page(page: Page, *, as_json: bool) -> None:
         say("no jobs")
         return
     titles = ("ID", "STATE", "TASK", "QUEUE", "ATTEMPT", "ENQUEUED", "NOTE")
-    print_table(titles, [_row(job) for job in page])
+    print_table(titles, [_row(job) for job in page], cut_last=True)
     if page.next is not None:
         say(f"more: --after {page.next}")
 

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -13,8 +13,12 @@ from headrace.interface.cli.exits import UsageError
 from headrace.interface.cli.options import AsJson, StorageUrl
 from headrace.interface.cli.output import complain, print_json, say
 from headrace.interface.template import Using
-from headrace.model.errors import InvalidOption, shown
+from headrace.model.errors import InvalidOption
+from headrace.model.outline import outline
 from headrace.model.job import HIGH, LOW, NORMAL
+from headrace.storage.contract import Receipt
+
+T = TypeVar("T")
 
 _STDIN = "-"
 _PRIORITIES = {"high": HIGH, "normal": NORMAL, "low": LOW}
@@ -43,31 +47,42 @@ def enqueue(
 ) -> None:
     """Enqueue a job by the name of its task. Prints its id once it is stored."""
     app, task, text = _split(words)
-    given = {
-        "queue": queue,
-        "delay": None if delay is None else _duration(delay),
-        "at": None if at is None else _instant(at),
-        "priority": None if priority is None else _priority(priority),
-        "key": key,
-        "until": until,
-        "for_": None if for_ is None else _duration(for_),
-        "max_attempts": max_attempts,
-        "timeout": None if timeout is None else _duration(timeout),
-        "id": job_id,
-    }
-    using = cast("Using", {name: value for name, value in given.items() if value is not None})
+    using = _using(
+        queue=queue,
+        delay=_read(_duration, delay),
+        at=_read(_instant, at),
+        priority=_read(_priority, priority),
+        key=key,
+        until=until,
+        for_=_read(_duration, for_),
+        max_attempts=max_attempts,
+        timeout=_read(_duration, timeout),
+        id=job_id,
+    )
     with open_app(app, storage, creates=True) as opened:
         receipt = opened.enqueue(task, _arguments(text), **using)
-        unknown = app is not None and opened.registry.get(task) is None
-    if unknown:
+        known = app is None or opened.registry.get(task) is not None
+    _tell(receipt, as_json=as_json)
+    if not known:
         complain(f"note: {app} registers no task {task!r}; the job waits for a worker that does")
+
+
+def _read(read: Callable[[str], T], text: str | None) -> T | None:
+    return None if text is None else read(text)
+
+
+def _using(**options: object) -> Using:
+    return cast("Using", {name: value for name, value in options.items() if value is not None})
+
+
+def _tell(receipt: Receipt[object], *, as_json: bool) -> None:
     if as_json:
         print_json({"id": receipt.id, "duplicate": receipt.duplicate, "payload_differs": receipt.payload_differs})
-    else:
-        say(receipt.id)
-        if receipt.duplicate:
-            differs = ", whose arguments differ" if receipt.payload_differs else ""
-            complain(f"note: nothing new was enqueued: this job holds the key{differs}")
+        return
+    say(receipt.id)
+    if receipt.duplicate:
+        differs = ", whose arguments differ" if receipt.payload_differs else ""
+        complain(f"note: nothing new was enqueued: this job holds the key{differs}")
 
 
 def _split(words: Sequence[str]) -> tuple[str | None, str, str | None]:
@@ -113,7 +128,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"the arguments name {shown(twice)} twice")
+        raise UsageError(f"the arguments name {outline(twice)} twice")
     return made
 
 
