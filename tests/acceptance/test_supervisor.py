@@ -102,7 +102,7 @@ def test_it_runs_jobs_and_ends_with_0(site: Site) -> None:
     job_id = site.enqueue("quick")
     wait_until(lambda: site.job(job_id).state is State.COMPLETED, "the job completed")
     worker.send(signal.SIGTERM)
-    assert worker.end() == 0
+    assert worker.end() == 0, worker.output
     assert not any(map(is_alive, children))
 
 
@@ -127,7 +127,7 @@ def test_a_killed_child_is_replaced_and_its_job_runs_again_long_before_its_lease
     worker.send(signal.SIGTERM)
     worker.wait_line("stopping")
     worker.send(signal.SIGTERM)
-    assert worker.end() == 0
+    assert worker.end() == 0, worker.output
 
 
 def test_a_single_killed_child_is_replaced_too(site: Site) -> None:
@@ -179,7 +179,7 @@ def test_a_stop_hands_back_what_outlasts_the_grace_without_burning_an_attempt(si
     wait_until(lambda: bool(site.signed("long")), "the job runs")
     assert site.job(job_id).attempt == 1
     worker.send(signal.SIGTERM)
-    assert worker.end(15) == 0
+    assert worker.end(15) == 0, worker.output
     job = site.job(job_id)
     assert (job.state, job.attempt, job.crashes) == (State.PENDING, 0, 0)
 
@@ -194,12 +194,38 @@ def test_a_second_signal_ends_the_grace_and_a_storm_is_no_worse(site: Site) -> N
         worker.send(signal.SIGINT)
         worker.send(signal.SIGTERM)
         time.sleep(0.005)
-    assert worker.end(15) == 0
+    assert worker.end(15) == 0, worker.output
     assert time.monotonic() - stopped_at < 15  # the grace is 25 s
     assert not any(map(is_alive, children))
     for job_id in jobs:
         job = site.job(job_id)
         assert (job.state, job.attempt, job.crashes) == (State.PENDING, 0, 0)
+
+
+def test_signals_that_an_init_system_sends_to_every_process_count_once(site: Site) -> None:
+    site.write(
+        '@app.task(name="second")\nasync def second() -> None:\n    sign("second")\n    await asyncio.sleep(1)\n'
+    )
+    worker = site.start()
+    children = worker.wait_ready()
+    job_id = site.enqueue("second")
+    wait_until(lambda: bool(site.signed("second")), "the job runs")
+    for pid in [*children, worker.pid, *children]:
+        os.kill(pid, signal.SIGTERM)
+    assert worker.end(20) == 0, worker.output
+    assert site.job(job_id).state is State.COMPLETED
+
+
+def test_a_fork_of_a_handler_hides_no_death(site: Site) -> None:
+    site.write(
+        '@app.task(name="fork")\nasync def fork() -> None:\n    pid = os.fork()\n    if pid == 0:\n'
+        "        time.sleep(20)\n        os._exit(0)\n    os._exit(5)\n"
+    )
+    worker = site.start()
+    worker.wait_ready()
+    site.enqueue("fork")
+    worker.wait_ready(2)
+    assert "worker process died: exit code 5" in worker.output
 
 
 def test_one_interrupt_lets_running_jobs_finish(site: Site) -> None:
@@ -211,7 +237,7 @@ def test_one_interrupt_lets_running_jobs_finish(site: Site) -> None:
     job_id = site.enqueue("second")
     wait_until(lambda: bool(site.signed("second")), "the job runs")
     worker.send(signal.SIGINT)
-    assert worker.end(20) == 0
+    assert worker.end(20) == 0, worker.output
     assert site.job(job_id).state is State.COMPLETED
 
 
@@ -219,7 +245,7 @@ def test_a_hang_up_of_the_terminal_stops_it(site: Site) -> None:
     worker = site.start()
     children = worker.wait_ready()
     worker.send(signal.SIGHUP)
-    assert worker.end(15) == 0
+    assert worker.end(15) == 0, worker.output
     assert not any(map(is_alive, children))
 
 
@@ -235,7 +261,7 @@ def test_a_stop_during_the_start_ends_it(site: Site, more: str) -> None:
     worker = site.start(HANG="1")
     wait_until(lambda: bool(site.signed("hang")), "it starts")
     worker.send(signal.SIGTERM)
-    assert worker.end(15) == 0
+    assert worker.end(15) == 0, worker.output
     assert not is_alive(site.signed("hang")[0])
 
 
@@ -271,7 +297,7 @@ def test_reload_restarts_children_when_code_changes_and_waits_while_it_is_broken
     site.enqueue("new")
     wait_until(lambda: bool(site.signed("new")), "the new task runs")
     worker.send(signal.SIGTERM)
-    assert worker.end() == 0
+    assert worker.end() == 0, worker.output
 
 
 def test_import_registers_tasks_of_another_module_and_log_lines_may_be_json(site: Site) -> None:

@@ -137,10 +137,10 @@ def refused(ships: Fleet, pid: int) -> set[str]:
 
 
 def test_a_handler_that_blocks_the_loop_for_ten_leases_is_not_run_twice(tmp_path: Path) -> None:
-    with fleet(tmp_path, lease="600ms") as ships, Headrace(ships.url) as app:
+    with fleet(tmp_path, lease="450ms") as ships, Headrace(ships.url) as app:
         blocked = ships.start_worker()
         wait_until(ships.ready, "the worker is at work")
-        job_id = enqueue(app, "block_loop", seconds=6.0)[0]
+        job_id = enqueue(app, "block_loop", seconds=4.5)[0]
         wait_until(lambda: only_start(ships, job_id, 1), "it has started")
         ships.start_worker()  # would rescue it
         wait_until(lambda: len(ships.ready()) == 2, "another worker is at work")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -370,3 +371,18 @@ async def test_a_stop_kills_process_handlers_and_hands_them_back(tmp_path: Path)
         assert job is not None
         assert (job.state, job.attempt) == (State.PENDING, 0)
         assert await gone(fresh, pid)
+
+
+async def test_when_the_parent_is_killed_its_children_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    program = "import sys; from process_tasks import app, hangs; hangs.enqueue(sys.argv[1]); app.run()"
+    start = getattr(asyncio, "create_subprocess_exec")  # noqa: B009 - a program of a user
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    parent = await start(sys.executable, "-c", program, str(path), env=environment)
+    try:
+        pid = await pid_in(process_app, path)
+        assert is_alive(pid)
+    finally:
+        parent.kill()
+        await parent.wait()
+    assert await gone(process_app, pid)

@@ -58,7 +58,7 @@ puts = st.builds(
     st.sampled_from(["x", "y"]),
     st.sampled_from(["1", '{"é":2}', None]),
     st.sampled_from([Expect.ANY, Expect.ANY, Expect.ABSENT, 0, 1, 2]),
-    st.sampled_from([None, None, 0.001, 5.0]),
+    st.sampled_from([None, None, 0.0, 0.001, 5.0]),
 )
 put_lists = st.lists(puts, max_size=3)
 controls = st.sampled_from(['{"paused":true}', '{"concurrency":0}', '{"concurrency":2}', "{}", None])

@@ -52,4 +52,4 @@ async def main() -> None:
     Headrace(leese="1s")  # type: ignore[call-arg]
     app.task(executor="gpu")  # type: ignore[call-overload]
     text: str = await app.aresult(receipt)  # type: ignore[assignment]
-    print(task, text)
+    del task, text

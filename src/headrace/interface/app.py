@@ -1,6 +1,7 @@
 """The app: one object to declare tasks on, to enqueue with, and to run workers from."""
 
 import asyncio
+import sys
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -15,7 +16,7 @@ class CloseTimeout(RuntimeError):
     """Storage calls or listeners did not end in time."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"storage calls or listeners were still busy after {seconds:g} s; they were left to themselves")
+        super().__init__(f"storage calls or listeners were still busy after {seconds:g} s; they are left behind")
 
 
 class Headrace(Blocking, Running):
@@ -46,7 +47,7 @@ class Headrace(Blocking, Running):
 
     def close(self, timeout: Duration = 25) -> None:
         """The sync twin of ``aclose``."""
-        if not self.handles.closed:
+        if not self.handles.closed and not sys.is_finalizing():
             self.block("aclose", self.aclose, timeout)
 
     async def __aenter__(self) -> Self:

@@ -91,8 +91,8 @@ def _duration(name: str, value: object) -> float:
 
 
 def _keep(value: object) -> dict[State, Keep]:
-    if isinstance(value, str):
-        value = dict(part.split("=", 1) for part in value.split(",") if "=" in part)
+    if isinstance(value, str) and all("=" in part for part in value.split(",")):
+        value = dict(part.strip().split("=", 1) for part in value.split(","))
     if not isinstance(value, Mapping):
         raise InvalidOption("retention", value, 'it must be a mapping such as {"completed": "24h", "dead": "30d"}')
     keep = dict(Settings().keep)

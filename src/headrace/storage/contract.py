@@ -127,7 +127,8 @@ class Storage(Protocol):
         ...
 
     async def now(self) -> int:
-        """The storage's clock: milliseconds since 1970 UTC. Never earlier than it said before."""
+        """The storage's clock: milliseconds since 1970 UTC. It holds still while the machine's clock is up to 5 s behind
+        what it said before, and follows a larger step back."""
         ...
 
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:

@@ -56,6 +56,16 @@ class SystemClock:
         await _sleep(seconds)
 
 
+_HELD = 5_000
+"""Milliseconds."""
+
+
+def steady(wall: int, latest: int) -> int:
+    """``wall``, but ``latest`` where that is a little earlier: jobs keep their order when the clock is slewed. A larger
+    step back corrects a mistake and is followed: delays would stall until the clock had caught up."""
+    return latest if 0 < latest - wall <= _HELD else wall
+
+
 _BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from headrace.system.spawn import start_thread
@@ -124,6 +124,15 @@ class Channel:
                 continue
         except OSError:
             pass
+
+
+def ignore_signals(numbers: Iterable[signal.Signals]) -> None:
+    """From now on these do nothing: for a process that is done, and only has to end with its own exit code.
+
+    Closing an event loop undoes it. Blocking them instead would not do: that is of one thread only.
+    """
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def end_process(code: int) -> None:

@@ -15,6 +15,9 @@ SOONEST, LATEST = 0.05, 0.3
 """Seconds between kills."""
 STARTING = 0.1
 """The share of workers that are killed while they may still be starting."""
+AIMED = 0.5
+"""The share of producers that are killed at the moment at which an acknowledgement before its time would show."""
+_AIMING = 0.3
 PRODUCERS, SUPERVISORS, PROCESSES = 2, 2, 2
 _PATIENCE = 30.0
 _NUMBERS = 1_000_000
@@ -29,7 +32,7 @@ class Storm:
         self._fleet = fleet
         self._random = random.Random(seed)
         self._supervisors: list[Process] = []
-        self._producers: list[Process] = []
+        self._producers: list[tuple[Process, Path]] = []
         self._made = 0
         self.killed: Counter[str] = Counter()
         self.orphans: set[int] = set()
@@ -54,7 +57,7 @@ class Storm:
 
     def end_producers(self) -> None:
         """No more jobs. What producers are about, they finish."""
-        codes = [self._fleet.let_go(process) for process in self._producers]
+        codes = [self._fleet.let_go(process) for process, _ in self._producers]
         assert not any(codes), f"producers ended with {codes}"
 
     def end_supervisors(self) -> None:
@@ -74,12 +77,18 @@ class Storm:
     def _start_producer(self) -> None:
         self._made += 1
         path = self._fleet.folder / f"requests-{self._made:04}"
-        self._producers.append(self._fleet.start_producer(path, self._made * _NUMBERS))
+        self._producers.append((self._fleet.start_producer(path, self._made * _NUMBERS), path))
 
     # --- killing -----------------------------------------------------------------------------------------------------
 
     def _kill_producer(self) -> None:
-        self._fleet.kill(self._producers.pop(self._random.randrange(len(self._producers))))
+        """Every other time when it has just written something: it asked for jobs, or was told that they are safe."""
+        process, path = self._producers.pop(self._random.randrange(len(self._producers)))
+        if self._random.random() < AIMED:
+            size, deadline = _size(path), time.monotonic() + _AIMING
+            while _size(path) == size and time.monotonic() < deadline:
+                time.sleep(0.0002)
+        self._fleet.kill(process)
         self.killed["producer"] += 1
         self._start_producer()
 
@@ -108,3 +117,7 @@ class Storm:
                     return
             time.sleep(0.02)
         raise AssertionError(f"no worker to kill for {_PATIENCE:g} s")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

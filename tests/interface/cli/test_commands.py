@@ -166,8 +166,8 @@ def test_stats_counts_by_queue_and_state(shell: Shell) -> None:
 
 
 def test_a_screen_cuts_notes_and_never_ids(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = dead_job(shell, "a long story " * 20)
-    assert "a long story " * 20 in shell("jobs", "shop:app").out
+    job_id = dead_job(shell, "a long story" * 20)
+    assert "a long story" * 20 in shell("jobs", "shop:app").out
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "130")
     line = shell("jobs", "shop:app").out.splitlines()[1]

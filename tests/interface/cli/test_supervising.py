@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from headrace.interface.cli.freeing import Freeing
-from headrace.interface.cli.messages import Opened, Order, Ready, encode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, encode
 from headrace.interface.cli.supervisor import Supervisor
 from headrace.model.errors import StoreBusy
 from headrace.storage.contract import Beat
@@ -33,7 +33,7 @@ class Played:
     def __init__(self, order: Order, pid: int) -> None:
         self.order, self.pid = order, pid
         self.signals: list[signal.Signals] = []
-        self.hung_up = self.closed = False
+        self.hung_up = self.closed = self.forked = False
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.obedient = True
@@ -44,9 +44,13 @@ class Played:
     def ready(self) -> None:
         self._lines.put_nowait(encode(Ready({"default": 4})))
 
+    def done(self) -> None:
+        self._lines.put_nowait(encode(Done()))
+
     def end(self, code: int) -> None:
         if not self._ended.done():
-            self._lines.put_nowait(b"")
+            if not self.forked:
+                self._lines.put_nowait(b"")
             self._ended.set_result(code)
 
     async def hear(self) -> bytes:
@@ -60,6 +64,7 @@ class Played:
         if number == signal.SIGKILL:
             self.end(-9)
         elif self.obedient:
+            self.done()
             self.end(0)
 
     def hang_up(self) -> None:
@@ -219,8 +224,9 @@ async def test_a_second_stop_order_ends_the_channel_and_further_ones_are_ignored
         child.obedient = False
         for _ in range(5):
             stage.supervisor.stop()
-        assert child.signals == [signal.SIGTERM, signal.SIGTERM]
+        assert child.signals == [signal.SIGTERM]
         assert child.hung_up
+        child.done()
         child.end(0)
         assert await ended(stage) == 0
 
@@ -233,6 +239,26 @@ async def test_a_child_that_ends_badly_during_the_stop_makes_it_1_and_is_freed()
         child.end(3)
         assert await ended(stage) == 1
         assert stage.storage.freed == [child.order.worker_id]
+
+
+async def test_how_the_process_of_a_child_ends_that_holds_nothing_any_more_is_no_matter() -> None:
+    async with supervising() as stage:
+        child = await stage.child(0)
+        child.obedient = False
+        stage.supervisor.stop()
+        child.done()
+        child.end(-signal.SIGTERM)
+        assert await ended(stage) == 0
+        assert stage.storage.freed == []
+
+
+async def test_a_channel_that_stays_open_keeps_no_dead_child_alive() -> None:
+    async with supervising() as stage:
+        first = await stage.child(0)
+        first.forked = True
+        first.end(-9)
+        await stage.child(1)
+        assert stage.storage.freed == [first.order.worker_id]
 
 
 async def test_a_child_that_is_told_to_stop_while_it_starts_may_end_by_the_signal() -> None:

@@ -11,7 +11,7 @@ import msgspec
 from headrace.interface.app import Headrace
 from headrace.interface.cli.applications import load_app, refuse_memory
 from headrace.interface.cli.exits import FAILED, OK, USAGE, UsageError, exit_code
-from headrace.interface.cli.messages import Opened, Order, Ready, encode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, encode
 from headrace.interface.cli.output import complain, prepare_streams
 from headrace.interface.logs import configure_logs
 from headrace.interface.running import stop_on_signals
@@ -59,7 +59,8 @@ class Child:
 
     async def _serve(self, app: Headrace) -> int:
         self._loop = asyncio.get_running_loop()
-        with stop_on_signals(self._stopping, self._hurry):
+        # Any number of signals is one: an init system may send its own to this process, beside the supervisor's.
+        with stop_on_signals(self._stopping, lambda: None):
             working = asyncio.ensure_future(self._work(app))
             stopping = asyncio.ensure_future(self._stopping.wait())
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,6 +73,8 @@ class Child:
                     await app.aclose(app.settings.patience)
             finally:
                 code = OK if working.cancelled() or working.exception() is None else FAILED
+                if code == OK:
+                    self._channel.send(encode(Done()))
                 end_process_after(_LINGER, code)
             if not working.cancelled():
                 working.result()
@@ -97,12 +100,8 @@ class Child:
             self._channel.send(encode(Ready(slots)))
             await self._stopping.wait()
 
-    def _hurry(self) -> None:
-        if self._worker is not None:
-            self._worker.hurry()
-
     def _watch_supervisor(self) -> None:
-        """Without a supervisor nobody would stop this process any more: hand back what runs, and end."""
+        """The supervisor says "now", or is gone, and nobody else would stop us: hand back what runs, and end."""
         self._channel.wait_for_end()
         loop = self._loop
         if loop is None:
@@ -116,7 +115,8 @@ class Child:
 
     def _stop_now(self) -> None:
         self._stopping.set()
-        self._hurry()
+        if self._worker is not None:
+            self._worker.hurry()
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -39,7 +39,11 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     queues: Mapping[str, int]
 
 
-Message = Opened | Ready
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """The child holds nothing any more. However its process ends now, nothing is lost."""
+
+
+Message = Opened | Ready | Done
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 

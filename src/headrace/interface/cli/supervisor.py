@@ -13,7 +13,7 @@ import msgspec
 
 from headrace.interface.cli.exits import FAILED, OK
 from headrace.interface.cli.freeing import Freeing
-from headrace.interface.cli.messages import Opened, Order, Ready, decode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, decode
 from headrace.interface.cli.respawning import Death, GiveUp, Past, ending, judge
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy, Ids
@@ -24,6 +24,8 @@ logger = logging.getLogger("headrace")
 Launch = Callable[[Order], Awaitable[Child]]
 _MARGIN = 5.0
 """Seconds beyond what a stop may take by its own rules, before a child is killed."""
+_LAST_WORDS = 0.5
+"""Seconds in which to hear what a child that has ended said before."""
 _MOST_SIGNALS = 2
 
 
@@ -33,6 +35,14 @@ async def launch(order: Order) -> Child:
         "headrace.interface.cli.child",
         lambda descriptor: [msgspec.structs.replace(order, channel=descriptor).encode()],
     )
+
+
+class _Progress:
+    """How far a child has come."""
+
+    opened: Opened | None = None
+    ready_at: float | None = None
+    done = False
 
 
 class Supervisor:
@@ -58,6 +68,8 @@ class Supervisor:
         self._opened: Opened | None = None
         self._may_go_on = asyncio.Event()
         """The first child goes ahead until it has opened the store: what is wrong is said once, not by each."""
+        self._told: set[Child] = set()
+        """Children that were told to stop."""
         self._stopping = asyncio.Event()
         self._changed = asyncio.Event()
         """Set at the next restart, which puts a new one here: whoever took this one before misses none."""
@@ -101,8 +113,10 @@ class Supervisor:
             self._tell(child, now=True)
 
     def _tell(self, child: Child, *, now: bool) -> None:
-        """A second SIGTERM may melt into the first where that was not yet seen; a channel that ends can't."""
-        child.send(signal.SIGTERM)
+        """Once by a signal; "now" by the end of the channel, which can't melt into what was sent before."""
+        if child not in self._told:
+            self._told.add(child)
+            child.send(signal.SIGTERM)
         if now:
             child.hang_up()
 
@@ -132,28 +146,37 @@ class Supervisor:
         self._living.add(child)
         if self._stopping.is_set():  # told while it was being started
             self._tell(child, now=self._signals > 1)
-        ready_at: float | None = None
-        opened = False
+        progress = _Progress()
+        listening = asyncio.create_task(self._listen(child, worker_id, progress))
+        code = await child.wait()
+        # What it forked may hold the channel open: its end is no sign of life.
+        await asyncio.wait({listening}, timeout=_LAST_WORDS)
+        listening.cancel()
+        self._living.discard(child)
+        self._told.discard(child)
+        child.close()
+        await self._bury(worker_id, progress, code)
+        ready_at = progress.ready_at
+        return Death(code, None if ready_at is None else self._clock.monotonic() - ready_at)
+
+    async def _listen(self, child: Child, worker_id: str, progress: "_Progress") -> None:
         while line := await child.hear():
             match decode(line):
                 case Opened() as message:
-                    opened, self._opened = True, message
+                    self._opened = progress.opened = message
                     self._may_go_on.set()
                 case Ready(queues):
-                    ready_at, self._ever_ready = self._clock.monotonic(), True
+                    progress.ready_at, self._ever_ready = self._clock.monotonic(), True
                     _tell_ready(child, worker_id, queues)
-        code = await child.wait()
-        self._living.discard(child)
-        child.close()
-        if opened and code != 0 and self._opened is not None:
-            await self._freeing.free(worker_id, self._opened)
-        if self._stopping.is_set():
-            self._note_end(worker_id, code, opened=opened)
-        return Death(code, None if ready_at is None else self._clock.monotonic() - ready_at)
+                case Done():
+                    progress.done = True
 
-    def _note_end(self, worker_id: str, code: int, *, opened: bool) -> None:
-        """One that ended before it had opened the store had nothing to lose, however it ended."""
-        if code and opened:
+    async def _bury(self, worker_id: str, progress: "_Progress", code: int) -> None:
+        """Free what it may have held. One that never opened the store, or gave all back, held nothing."""
+        if progress.opened is None or progress.done:
+            return
+        await self._freeing.free(worker_id, progress.opened)
+        if self._stopping.is_set():
             logger.error("worker %s did not stop cleanly: %s", worker_id[-8:], ending(code))
             self._code = self._code or FAILED
 

@@ -29,7 +29,7 @@ from headrace.storage.memory.leases import BootTime, Leases
 from headrace.storage.memory.notices import Notices
 from headrace.storage.memory.records import Records
 from headrace.storage.memory.rows import Lane, Rows
-from headrace.system.clock import Clock
+from headrace.system.clock import Clock, steady
 
 PROMOTED = 1000
 """How many due jobs of a queue one claim makes pending, at most: what keeps a claim flat when a million are due."""
@@ -53,8 +53,8 @@ class Store:
         self._now = 0
 
     def now(self) -> int:
-        """The wall clock, but never earlier than before."""
-        self._now = max(self._now, self._clock.wall())
+        """The wall clock, made steady."""
+        self._now = steady(self._clock.wall(), self._now)
         return self._now
 
     def boot_now(self) -> BootTime:

@@ -3,7 +3,7 @@
 import threading
 from typing import NamedTuple
 
-from headrace.system.clock import Clock
+from headrace.system.clock import Clock, steady
 
 
 class Moment(NamedTuple):
@@ -17,7 +17,7 @@ class Moment(NamedTuple):
 
 
 class Moments:
-    """Reads the clock; the wall clock never goes back."""
+    """Reads the clock; the wall clock made steady."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -27,5 +27,5 @@ class Moments:
     def read(self) -> Moment:
         """This instant. From any thread."""
         with self._lock:
-            self._latest = max(self._latest, self._clock.wall())
+            self._latest = steady(self._clock.wall(), self._latest)
             return Moment(self._latest, self._clock.boot(), self._clock.boot_id())

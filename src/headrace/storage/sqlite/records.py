@@ -22,17 +22,18 @@ def put(transaction: Transaction, puts: Sequence[Put]) -> list[bool]:
 def write_all(transaction: Transaction, puts: Sequence[Put]) -> Put | None:
     """All of these puts, one after another; or none, and the first that loses."""
     versions: _Version = {}
+    written: list[tuple[Put, int]] = []
     for one in puts:
         name = (one.kind, one.name)
         version = versions[name] if name in versions else _version(transaction, one)
         if one.expect is not Expect.ANY and version != (0 if one.expect is Expect.ABSENT else one.expect):
             return one
         versions[name] = 0 if one.value is None else version + 1
-        if len(puts) == 1:
-            _write(transaction, one, versions[name])
-    if len(puts) > 1:
-        for one in {(one.kind, one.name): one for one in puts}.values():
-            _write(transaction, one, versions[one.kind, one.name])
+        written.append((one, versions[name]))
+        if one.ttl is not None and round(one.ttl * 1000) <= 0:
+            versions[name] = 0  # it lapses as it is written
+    for one, version in {(one.kind, one.name): (one, version) for one, version in written}.values():
+        _write(transaction, one, version)
     return None
 
 

@@ -76,12 +76,20 @@ class TestHandle(Family):
         stage.clock.advance(0.001)
         assert await stage.storage.now() == stage.clock.wall()
 
-    async def test_now_never_goes_back(self, stage: Stage) -> None:
+    async def test_now_holds_still_over_a_small_step_back(self, stage: Stage) -> None:
         before = await stage.storage.now()
-        stage.clock.step_wall(-86_400)
-        assert await stage.storage.now() >= before
+        stage.clock.step_wall(-5)
+        assert await stage.storage.now() == before
         job = await stage.job(await stage.enqueue())
-        assert job.enqueued_at >= before
+        assert job.enqueued_at == before
+
+    async def test_now_follows_a_large_step_back_so_that_delays_go_on(self, stage: Stage) -> None:
+        await stage.storage.now()
+        stage.clock.step_wall(-86_400)
+        assert await stage.storage.now() == stage.clock.wall()
+        await stage.enqueue(delay=10.0)
+        stage.clock.advance(10)
+        assert len(await stage.claim()) == 1
 
     async def test_now_follows_the_wall_clock_once_it_has_caught_up(self, stage: Stage) -> None:
         await stage.storage.now()

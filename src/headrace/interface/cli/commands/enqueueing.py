@@ -14,8 +14,8 @@ from headrace.interface.cli.options import AsJson, StorageUrl
 from headrace.interface.cli.output import complain, print_json, say
 from headrace.interface.template import Using
 from headrace.model.errors import InvalidOption
-from headrace.model.outline import outline
 from headrace.model.job import HIGH, LOW, NORMAL
+from headrace.model.outline import outline
 from headrace.storage.contract import Receipt
 
 T = TypeVar("T")
@@ -32,9 +32,7 @@ def enqueue(
     queue: Annotated[str | None, typer.Option("--queue", "-q", help="Default: the task's, with MODULE:APP.")] = None,
     delay: Annotated[str | None, typer.Option("--delay", help='Such as "90s" or "10m".')] = None,
     at: Annotated[str | None, typer.Option("--at", help="An ISO 8601 time with its offset.")] = None,
-    priority: Annotated[
-        str | None, typer.Option("--priority", help="high, normal, low, or 0 (first) to 32767.")
-    ] = None,
+    priority: Annotated[str | None, typer.Option("--priority", help="high, normal, low, or 0 (first) to 32767")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Only one waiting or running job holds this key.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="How long the key holds: claimed or finished.")] = None,
     for_: Annotated[str | None, typer.Option("--for", help="Hold the key for this long instead.")] = None,
@@ -64,7 +62,7 @@ def enqueue(
         known = app is None or opened.registry.get(task) is not None
     _tell(receipt, as_json=as_json)
     if not known:
-        complain(f"note: {app} registers no task {task!r}; the job waits for a worker that does")
+        complain(f"note: {app} registers no task {task!r}; it waits for a worker that does")
 
 
 def _read(read: Callable[[str], T], text: str | None) -> T | None:

@@ -20,6 +20,7 @@ from headrace.model.names import check_name
 from headrace.runtime.settings import CONCURRENCY
 from headrace.system.clock import SystemClock
 from headrace.system.ids import Ids, jitter_source
+from headrace.system.processes import end_process, ignore_signals
 
 _MOST_PROCESSES = 1_000
 
@@ -56,11 +57,11 @@ def worker(
     slots = parse_queues(queues) if queues else None
     order = Order(app, "", -1, slots, tuple(imports or ()), str(log_format))
     configure_logs(str(log_format))
-    code = asyncio.run(_supervise(order, processes, reload=reload))
-    raise typer.Exit(code)
+    asyncio.run(_supervise(order, processes, reload=reload))
 
 
-async def _supervise(order: Order, processes: int, *, reload: bool) -> int:
+async def _supervise(order: Order, processes: int, *, reload: bool) -> None:
+    """Ends this process. Unwinding it would let one more signal, of a storm of them, decide the exit code."""
     clock, entropy = SystemClock(), jitter_source()
     freeing = Freeing(opener(clock), clock, entropy)
     supervisor = Supervisor(
@@ -74,14 +75,17 @@ async def _supervise(order: Order, processes: int, *, reload: bool) -> int:
         mends=reload,
     )
     loop = asyncio.get_running_loop()
-    for number in watched_signals():
+    stops = watched_signals()
+    for number in stops:
         loop.add_signal_handler(number, supervisor.stop)
     watching = asyncio.create_task(watch_code(os.getcwd(), clock, supervisor.restart)) if reload else None
     try:
-        return await supervisor.run()
+        code = await supervisor.run()
     finally:
         if watching is not None:
             watching.cancel()
+    ignore_signals(stops)
+    end_process(code)
 
 
 def parse_queues(texts: list[str]) -> Mapping[str, int]:

@@ -1,0 +1,359 @@
+"""The bad-input table, rows 11 to 16 and 24 to 30, as users meet it. Each test is named after its row.
+
+Row 13 (cron expressions) comes with schedules; rows 17 to 23 are about stores and are tested beside them.
+"""
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from headrace import Headrace, RetryPolicy, State
+from headrace.model.errors import (
+    AlreadyRegistered,
+    AppClosed,
+    InvalidArguments,
+    InvalidDelay,
+    InvalidKey,
+    InvalidOption,
+    WrongLoop,
+)
+from headrace.model.outcome import Snooze, Throttled
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Headrace]:
+    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+    with Headrace(url, poll=0.02, retry=RetryPolicy.none()) as app:
+        yield app
+
+
+def kept(app: Headrace) -> int:
+    """How many jobs the store has: refused ones leave none."""
+    return sum(sum(states.values()) for states in app.counts().values())
+
+
+BAD_DELAYS = [
+    -1,
+    -0.001,
+    float("nan"),
+    float("inf"),
+    True,
+    "10 years",
+    "-5s",
+    "",
+    "1y",
+    "5",
+    None,
+    11 * 365 * 86400,
+    1e300,
+]
+
+
+@pytest.mark.parametrize("delay", [*BAD_DELAYS, 10**400, timedelta(seconds=-1), timedelta(days=4000)], ids=str)
+def test_row_11_delays_that_mean_nothing(app: Headrace, delay: Any) -> None:
+    task = app.task(name="t")(lambda: None)
+    with pytest.raises(InvalidDelay, match="delay="):
+        task.using(delay=delay)
+    with pytest.raises(InvalidDelay):
+        app.enqueue("t", {}, delay=delay)
+    for wish in (Snooze, Throttled):
+        with pytest.raises(InvalidDelay):
+            wish(delay)
+    assert kept(app) == 0
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2026, 1, 1),  # noqa: DTZ001 - naive, as users write it
+        datetime(9999, 12, 31, 23, 59, tzinfo=ZoneInfo("America/Los_Angeles")),
+        datetime(2100, 1, 1, tzinfo=UTC),
+        "2026-01-01T00:00:00Z",
+        1_800_000_000,
+    ],
+    ids=str,
+)
+def test_row_11_instants_that_mean_nothing(app: Headrace, at: Any) -> None:
+    task = app.task(name="t")(lambda: None)
+    with pytest.raises(InvalidDelay, match="at="):
+        task.using(at=at)
+    with pytest.raises(InvalidOption, match="exclude each other"):
+        task.using(delay=1, at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_row_11_a_fold_is_honoured_and_zero_is_allowed(app: Headrace) -> None:
+    task = app.task(name="t")(lambda: None)
+    paris = ZoneInfo("Europe/Paris")
+    first, second = (datetime(2026, 10, 25, 2, 30, tzinfo=paris, fold=fold) for fold in (0, 1))
+    due = [app.job(task.using(at=at).enqueue()).due_at for at in (first, second)]  # type: ignore[union-attr]
+    assert due[1] - due[0] == 3_600_000
+    assert app.job(task.using(delay=0).enqueue()).state is State.PENDING  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("value", [-1, 32_768, True, 1.0, "high", None, float("nan")], ids=str)
+def test_row_12_priorities_out_of_range(app: Headrace, value: Any) -> None:
+    task = app.task(name="t")(lambda: None)
+    with pytest.raises(InvalidOption, match="priority="):
+        task.using(priority=value)
+    if value is not None:
+        with pytest.raises(InvalidOption, match="priority="):
+            app.task(name="other", priority=value)(lambda: None)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, "3", 10**9], ids=str)
+def test_row_12_counts_out_of_range(app: Headrace, value: Any) -> None:
+    task = app.task(name="t")(lambda: None)
+    with pytest.raises(InvalidOption, match="max_attempts="):
+        task.using(max_attempts=value)
+    with pytest.raises(InvalidOption, match="max_attempts="):
+        RetryPolicy.fixed(value)
+    with pytest.raises(InvalidOption, match="concurrency="):
+        app.queue("q", concurrency=value)
+    with pytest.raises(InvalidOption, match="limit="):
+        app.jobs(limit=value)
+    with pytest.raises(InvalidOption, match="limit="):
+        app.claim(limit=value)
+    with pytest.raises(InvalidOption, match="queues"):
+        app.run({"q": value})
+
+
+@pytest.mark.parametrize("value", [-1, True, "soon", float("nan"), float("inf")], ids=str)
+def test_row_12_times_out_of_range(app: Headrace, value: Any) -> None:
+    task = app.task(name="t")(lambda: None)
+    for option in ("timeout", "retention"):
+        with pytest.raises(InvalidOption, match=f"{option}="):
+            task.using(**{option: value})
+        with pytest.raises(InvalidOption, match=f"{option}="):
+            app.task(name="other", **{option: value})(lambda: None)
+    with pytest.raises(InvalidOption, match="jitter="):
+        RetryPolicy.fixed(3, jitter=value)
+    assert app.registry.get("other") is None
+
+
+@pytest.mark.parametrize("key", ["", "k" * 1025, "é" * 513, "a\nb", "\0", "\ud800", b"bytes", 42, None], ids=ascii)
+def test_row_14_keys_that_are_no_plain_text(app: Headrace, key: Any) -> None:
+    task = app.task(name="t")(lambda: None)
+    with pytest.raises(InvalidKey, match="key="):
+        task.using(key=key)
+    assert kept(app) == 0
+
+
+def test_row_14_the_same_key_with_another_payload_says_so(app: Headrace) -> None:
+    first = app.enqueue("t", {"n": 1}, key="k" * 1024)
+    again = app.enqueue("t", {"n": 2}, key="k" * 1024)
+    assert (again.id, again.duplicate, again.payload_differs) == (first.id, True, True)
+    assert kept(app) == 1
+
+
+def test_row_15_an_unknown_task_waits_for_a_newer_worker_and_burns_no_attempt(app: Headrace) -> None:
+    receipt = app.enqueue("from.the.next.deploy")
+    app.run(["default"], until_idle=True)
+    job = app.job(receipt)
+    assert job is not None
+    assert (job.state, job.reason, job.attempt) == (State.SCHEDULED, "unknown_task", 0)
+
+
+def test_row_16_two_tasks_of_one_name_are_refused_at_import(app: Headrace) -> None:
+    app.task(name="t")(lambda: None)
+    with pytest.raises(AlreadyRegistered, match="give one of them name="):
+        app.task(name="t")(lambda: 1)
+
+
+def test_row_16_arguments_that_dont_fit_are_refused_at_the_caller(app: Headrace) -> None:
+    @app.task(name="t")
+    def task(to: str, n: int = 1) -> None: ...
+
+    call: Any = task
+    for bad in (
+        lambda: call.enqueue(),
+        lambda: call.enqueue("a", m=2),
+        lambda: call.enqueue("a", 1, 2),
+        lambda: app.enqueue("t", {}),
+        lambda: app.enqueue("t", {"to": "a", "m": 1}),
+    ):
+        with pytest.raises(InvalidArguments, match="task 't'"):
+            bad()
+    with pytest.raises(ValueError, match="n"):
+        call.enqueue("a", n="1")
+    assert kept(app) == 0
+
+
+def test_row_16_a_plain_function_never_runs_on_the_loop(app: Headrace) -> None:
+    @app.task
+    def blocks() -> bool:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        return True
+
+    receipt = blocks.enqueue()
+    app.run(until_idle=True)
+    assert app.result(receipt, 5) is False
+    with pytest.raises(InvalidOption, match="runs on the loop"):
+
+        @app.task(executor="thread")
+        async def wrong() -> None: ...
+
+
+@pytest.mark.parametrize("code", [0, 1, "bye"])
+def test_row_24_a_handler_that_calls_sys_exit_fails_and_the_worker_lives(app: Headrace, code: Any) -> None:
+    @app.task
+    def leaves() -> None:
+        sys.exit(code)
+
+    @app.task
+    async def leaves_too() -> None:
+        sys.exit(code)
+
+    @app.task
+    def fine() -> str:
+        return "fine"
+
+    left, left_too, after = leaves.enqueue(), leaves_too.enqueue(), fine.enqueue()
+    app.run({"default": 1}, until_idle=True)
+    assert app.result(after, 5) == "fine"
+    for receipt in (left, left_too):
+        job = app.job(receipt)
+        assert job is not None
+        assert (job.state, job.reason) == (State.DEAD, "exhausted")
+        assert (job.last_error or "").startswith("SystemExit")
+
+
+class Unpicklable(Exception):
+    def __init__(self) -> None:
+        self.lock = __import__("threading").Lock()
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, StopIteration, StopAsyncIteration, Unpicklable],
+)
+def test_row_25_whatever_a_handler_raises_is_its_jobs_failure_alone(app: Headrace, error: type[BaseException]) -> None:
+    @app.task
+    def plain() -> None:
+        _raise(error())
+
+    @app.task
+    async def on_loop() -> None:
+        _raise(error())
+
+    receipts = [plain.enqueue(), on_loop.enqueue()]
+    app.run(until_idle=True)
+    assert [app.job(receipt).reason for receipt in receipts] == ["exhausted"] * 2  # type: ignore[union-attr]
+
+
+def test_row_26_a_handler_that_ignores_its_timeout_in_a_thread_is_a_timeout_all_the_same(app: Headrace) -> None:
+    go = __import__("threading").Event()
+
+    @app.task(timeout=0.02)
+    def deaf() -> str:
+        go.wait(0.2)
+        return "too late"
+
+    receipt = deaf.enqueue()
+    app.run(until_idle=True)
+    job = app.job(receipt)
+    assert job is not None
+    assert [record.outcome for record in job.history] == ["timeout"]
+
+
+def test_row_27_a_handler_that_changes_its_process_breaks_no_other_job(app: Headrace, monkeypatch: Any) -> None:
+    before = warnings.filters[:]
+
+    @app.task
+    async def vandal() -> None:
+        monkeypatch.chdir("/")
+        monkeypatch.setenv("HEADRACE_URL", "nonsense:")
+        warnings.simplefilter("error")
+        for patched in ("time.time", "time.sleep", "asyncio.sleep"):  # time.monotonic would break asyncio itself
+            monkeypatch.setattr(patched, lambda *_: _raise(AssertionError("patched")))
+
+    @app.task
+    async def fine(n: int) -> int:
+        return n
+
+    first = vandal.enqueue()
+    receipts = [fine.enqueue(n) for n in range(5)]
+    try:
+        app.run({"default": 1}, until_idle=True)
+        assert app.job(first).state is State.COMPLETED  # type: ignore[union-attr]
+        assert [app.result(receipt, 5) for receipt in receipts] == list(range(5))
+    finally:
+        monkeypatch.undo()
+        warnings.filters[:] = before  # type: ignore[index]
+
+
+def test_row_28_a_storm_of_stop_orders_loses_nothing(app: Headrace) -> None:
+    started = __import__("threading").Event()
+
+    @app.task
+    async def long() -> None:
+        started.set()
+        await app.clock.sleep(60)
+
+    receipts = [long.enqueue() for _ in range(10)]
+
+    async def main() -> None:
+        async with app.worker({"default": 3}) as worker:
+            while not started.is_set():
+                await app.clock.sleep(0.005)
+            stops = [asyncio.ensure_future(worker.stop()) for _ in range(20)]
+            for _ in range(20):
+                worker.hurry()
+            await asyncio.gather(*stops)
+        await app.handles_here_closed()
+
+    asyncio.run(main())
+    jobs = [app.job(receipt) for receipt in receipts]
+    assert [(job.state, job.attempt) for job in jobs if job] == [(State.PENDING, 0)] * 10
+
+
+def test_row_29_a_raw_storage_handle_refuses_another_loop(app: Headrace) -> None:
+    async def storage() -> Any:
+        return (await app.here()).storage
+
+    async def misuse(handle: Any) -> None:
+        with pytest.raises(WrongLoop, match="another event loop"):
+            await handle.count()
+
+    async def main() -> None:
+        handle = await storage()
+        await asyncio.get_running_loop().run_in_executor(None, lambda: asyncio.run(misuse(handle)))
+        await app.handles_here_closed()
+
+    asyncio.run(main())
+
+
+def test_row_29_after_close_every_call_says_so(app: Headrace) -> None:
+    task = app.task(name="t")(lambda: None)
+    app.close()
+    for call in (app.counts, task.enqueue, lambda: app.run(until_idle=True), lambda: app.claim()):
+        with pytest.raises(AppClosed):
+            call()
+
+
+def test_row_30_closing_while_the_interpreter_goes_down_returns_at_once(app: Headrace, monkeypatch: Any) -> None:
+    app.enqueue("t")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "is_finalizing", lambda: True)
+        app.close()
+        with pytest.raises(AppClosed):
+            app.counts()
+    assert kept(app) == 1
