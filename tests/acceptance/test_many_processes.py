@@ -11,7 +11,7 @@ from survival.fleet import fleet, wait_until
 from headrace import Headrace
 from headrace.model.state import State
 
-ENOUGH_JOBS = 1500
+ENOUGH_JOBS = 800
 POLL = 5.0
 
 

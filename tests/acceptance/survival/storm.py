@@ -9,7 +9,7 @@ from pathlib import Path
 
 from survival.fleet import Fleet, wait_until
 
-KINDS = {"worker": 60, "producer": 30, "supervisor": 10}
+KINDS = {"worker": 60, "producer": 30, "supervisor": 6}
 """What is to be killed, by weight."""
 SOONEST, LATEST = 0.05, 0.3
 """Seconds between kills."""

@@ -22,6 +22,15 @@ def test_a_worker_process_without_an_order_explains_itself(capsys: object) -> No
     assert child_main(["{}"]) == 2
 
 
+def test_a_full_disk_under_stdout_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "headrace", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_reader_that_leaves_is_no_traceback() -> None:
     reading, writing = os.pipe()
     os.close(reading)

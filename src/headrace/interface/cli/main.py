@@ -87,5 +87,14 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:  # as in: headrace jobs | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         sys.exit(FAILED)
+    except OSError as error:  # stdout on a full disk, and the like
+        complain(error)
+        _leave_stdout()
+        sys.exit(FAILED)
+
+
+def _leave_stdout() -> None:
+    """What could not be written is not tried again, and complained about, when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

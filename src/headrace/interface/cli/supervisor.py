@@ -96,11 +96,13 @@ class Supervisor:
     def stop(self) -> None:
         """The first time: let children finish within their grace. The second: have them hand back now."""
         self._signals += 1
-        if self._signals > _MOST_SIGNALS:
-            return
+        if self._signals <= _MOST_SIGNALS:
+            logger.info("stopping" if self._signals == 1 else "stopping now: running jobs are handed back")
+            self._stop_children()
+
+    def _stop_children(self) -> None:
         self._stopping.set()
         self._may_go_on.set()
-        logger.info("stopping" if self._signals == 1 else "stopping now: running jobs are handed back")
         for child in self._living:
             self._tell(child, now=self._signals > 1)
         self._kill_later()
@@ -191,7 +193,7 @@ class Supervisor:
                 return Past(), None
             logger.error("%s (%s): giving up", verdict.why, ending(death.code))
             self._code = verdict.code
-            self.stop()
+            self._stop_children()
             return past, 0.0
         logger.warning("worker process died: %s; another starts in %.1f s", ending(death.code), verdict.delay)
         return verdict.past, verdict.delay
@@ -216,7 +218,7 @@ class Supervisor:
     def _patience(self) -> float:
         if self._opened is None:
             return _MARGIN
-        grace = self._opened.grace if self._signals == 1 else 0.0
+        grace = self._opened.grace if self._signals < _MOST_SIGNALS else 0.0
         return grace + self._opened.kill_after + self._opened.patience + _MARGIN
 
     def _kill(self) -> None:
