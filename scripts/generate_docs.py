@@ -1,12 +1,39 @@
 """Writes the parts of the docs that follow from the code, between their markers. With --check it only compares."""
 
+import ast
+import inspect
+import re
 import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple, get_overloads
 
+import typer
+
+import headrace
+from headrace.interface import config
+from headrace.interface.app import Headrace
+from headrace.interface.cli import main as cli
+from headrace.interface.cli.exits import exit_code
+from headrace.interface.core import DEFAULT_QUEUE
+from headrace.interface.jobs import Retried
+from headrace.model import errors, job, lifecycle, outcome
+from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
+from headrace.runtime.settings import Settings
+from headrace.runtime.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
-STATES = ROOT / "docs" / "explanation" / "states.md"
+DOCS = ROOT / "docs"
+REFERENCE = DOCS / "reference"
+_WIDE = 100
+"""Signatures longer than this get a line for each parameter."""
+
+
+# --- the states of a job ---------------------------------------------------------------------------------------------
 
 
 def diagram() -> str:
@@ -18,37 +45,408 @@ def diagram() -> str:
     return "\n".join([*lines, "```"])
 
 
-def table() -> str:
+def moves() -> str:
     """The table of moves as a table to read."""
-    lines = ["| from | kind | to | why |", "|---|---|---|---|"]
+    rows: list[Sequence[str]] = []
     for start, ends in MOVES.items():
-        lines += [f"| `{start}` | {KIND[start]} | `{end}` | {why} |" for end, why in ends.items()]
+        rows += [(f"`{start}`", KIND[start], f"`{end}`", why) for end, why in ends.items()]
         if not ends:
-            lines.append(f"| `{start}` | {KIND[start]} | | nothing moves it |")
+            rows.append((f"`{start}`", KIND[start], "", "nothing moves it"))
+    return table(("from", "kind", "to", "why"), rows)
+
+
+# --- the API ---------------------------------------------------------------------------------------------------------
+
+METHODS = {
+    "declaring": ("task", "queue", "on", "on_worker_start", "on_worker_stop", "add_middleware"),
+    "enqueueing": ("enqueue", "enqueue_many"),
+    "looking": ("job", "jobs", "dead_letters", "counts", "pending_count", "inflight_count"),
+    "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),
+    "waiting": ("join", "result"),
+    "running": ("worker", "run", "background", "housekeeping"),
+    "claiming": ("claim", "ack", "nack", "renew"),
+    "closing": ("close",),
+}
+"""The methods of an app, by the section that tells of them. An async twin stands with its sync method."""
+
+NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "queue_policies", "send", "slots"}) | {
+    "tell_queued",
+    "url",
+}
+"""What the other parts of headrace use; and ``url``, which the page tells of by itself."""
+
+TYPES: Sequence[type] = (
+    headrace.Call,
+    headrace.Claim,
+    headrace.Current,
+    headrace.Event,
+    headrace.Job,
+    job.AttemptRecord,
+    outcome.Failure,
+    job.Options,
+    headrace.Receipt,
+    Retried,
+    headrace.RetryPolicy,
+)
+
+
+def check_methods() -> None:
+    """Every public method of an app is told of, or known to be none for users."""
+    told = {name for names in METHODS.values() for name in names}
+    found = {name for name, _ in inspect.getmembers(Headrace, callable) if not name.startswith("_")}
+    found -= {f"a{name}" for name in told} | NOT_FOR_USERS
+    if found != told:
+        raise SystemExit(f"{__file__}: sort these methods of Headrace into METHODS: {', '.join(sorted(found ^ told))}")
+
+
+def methods(section: str) -> str:
+    """The methods of one section: signature, then docstring."""
+    return "\n\n".join(method(name) for name in METHODS[section])
+
+
+def method(name: str) -> str:
+    """One method of an app, with its async twin."""
+    function, twin = getattr(Headrace, name), getattr(Headrace, f"a{name}", None)
+    title = f"### `{name}`" + (f", async `a{name}`" if twin is not None else "")
+    told = twin if twin is not None and inspect.getdoc(function).startswith(("See ", "The sync twin")) else function
+    variants = [variant for variant in get_overloads(inspect.unwrap(function)) if "function" not in parameters(variant)]
+    lines = "\n".join(signature(variant, "app.") for variant in variants or [function])
+    return f"{title}\n\n```text\n{lines}\n```\n\n{markdown(inspect.getdoc(told) or '')}"
+
+
+def parameters(function: Callable[..., object]) -> Sequence[str]:
+    """The names of a function's parameters."""
+    return list(inspect.signature(function).parameters)
+
+
+def signature(function: Callable[..., object], prefix: str, wide: int = _WIDE) -> str:
+    """A signature as its source has it, without ``self``."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body[0]
+    assert isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef)
+    for place in (tree.args.posonlyargs, tree.args.args):
+        if place and place[0].arg in ("self", "cls"):
+            del place[0]
+    inside = [spaced(part) for part in split_commas(ast.unparse(tree.args)) if part not in ("", "/")]
+    wrapped = getattr(function, "__wrapped__", None)
+    if wrapped is not None:
+        prefix, returns = f"{'async ' * inspect.isasyncgenfunction(wrapped)}with {prefix}", ""
+    else:
+        returns = f" -> {ast.unparse(tree.returns)}" if tree.returns is not None else ""
+    line = f"{prefix}{tree.name}({', '.join(inside)}){returns}"
+    if len(line) <= wide:
+        return line
+    parts = "".join(f"    {part},\n" for part in inside)
+    return f"{prefix}{tree.name}(\n{parts}){returns}"
+
+
+def spaced(parameter: str) -> str:
+    """A parameter in the usual way of writing, with values for names."""
+    name, annotated, rest = parameter.partition(": ")
+    kind, defaults, value = rest.partition("=")
+    return f"{name}: {kind} = {_VALUES.get(value, value)}" if annotated and defaults else parameter
+
+
+_VALUES = {
+    "DEFAULT_QUEUE": f"'{DEFAULT_QUEUE}'",
+    "_CAP": f"'{RetryPolicy().cap / 60:g}m'",
+    "_JITTER": f"{RetryPolicy().jitter}",
+}
+"""Constants in signatures."""
+
+
+def split_commas(text: str) -> Iterator[str]:
+    """The parameters of a signature: what stands between commas outside of brackets."""
+    depth, begin = 0, 0
+    for at, character in enumerate(text):
+        depth += (character in "[({") - (character in "])}")
+        if character == "," and depth == 0:
+            yield text[begin:at].strip()
+            begin = at + 1
+    yield text[begin:].strip()
+
+
+class Member(NamedTuple):
+    """A field or property of a class, as its source tells of it."""
+
+    name: str
+    kind: str
+    default: str | None
+    doc: str
+
+
+def members(cls: type) -> Iterator[Member]:
+    """The public fields and properties of one class, in order."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    for node, after in zip(body.body, [*body.body[1:], None], strict=True):
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+                default = None if value is None else ast.unparse(value)
+                yield Member(name, ast.unparse(annotation), default, docstring_of(after))
+            case ast.FunctionDef(name=name, returns=returns) if is_property(node) and returns is not None:
+                yield Member(name, ast.unparse(returns), None, ast.get_docstring(node) or "")
+
+
+def is_property(node: ast.FunctionDef) -> bool:
+    """Whether it reads like a field."""
+    return any(isinstance(decorator, ast.Name) and decorator.id == "property" for decorator in node.decorator_list)
+
+
+def docstring_of(node: ast.stmt | None) -> str:
+    """The text that stands by itself after a field."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return node.value.value
+    return ""
+
+
+def types() -> str:
+    """What methods take and return: their docstrings and fields."""
+    return "\n\n".join(described(cls) for cls in TYPES)
+
+
+def described(cls: type) -> str:
+    """One class: docstring, fields."""
+    shown = [member for member in members(cls) if not member.name.startswith("_")]
+    rows = [(f"`{member.name}`", code(member.kind), markdown(member.doc)) for member in shown]
+    fields = f"\n\n{table(('field', 'type', 'meaning'), rows)}" if rows else ""
+    return f"### `{cls.__name__}`\n\n{markdown(inspect.getdoc(cls) or '')}{fields}"
+
+
+def wishes() -> str:
+    """What handlers raise to steer their own job."""
+    kinds = (outcome.Snooze, outcome.Throttled, outcome.PermanentFailure, outcome.Cancelled)
+    return table(
+        ("raise", "meaning"),
+        [(code(signature(kind.__init__, "").replace("__init__", kind.__name__, 1)), summary(kind)) for kind in kinds],
+    )
+
+
+def policies() -> str:
+    """The constructors of a retry policy."""
+    made = (RetryPolicy.none, RetryPolicy.fixed, RetryPolicy.linear, RetryPolicy.exponential)
+    rows = [(code(signature(make, "RetryPolicy.", 1000).partition(" -> ")[0]), summary(make)) for make in made]
+    return table(("constructor", "delay"), rows)
+
+
+def worker_methods() -> str:
+    """What a program does with the worker that it embeds."""
+    rows = [(code(signature(getattr(Worker, name), "worker.")), summary(getattr(Worker, name))) for name in _OF_WORKERS]
+    return table(("method", "meaning"), rows)
+
+
+_OF_WORKERS = ("idle", "stop", "hurry")
+
+
+# --- options, errors, events, commands -------------------------------------------------------------------------------
+
+_ELSEWHERE = {
+    "auto_migrate": (
+        "true",
+        "Whether a store of an older schema is migrated when it is opened. Where false, it is refused "
+        "with `SchemaTooOld` until `headrace migrate` has run.",
+    ),
+    "max_payload": (None, "The most that the arguments of one job may take, in bytes of JSON."),
+    "retention": (None, "How long final jobs are kept, by state: see below."),
+    "retry": (
+        "three runs, exponential",
+        "The `RetryPolicy` of jobs for which neither the caller, nor the task, nor the queue has one. "
+        "Given in code only: `HEADRACE_RETRY` is refused.",
+    ),
+}
+"""Default and meaning of options that ``Settings`` does not tell of in the words of users."""
+
+
+def options() -> str:
+    """Every option of an app."""
+    docs = {member.name: member for member in members(Settings)}
+    rows = []
+    for name in config.Options.__annotations__:
+        default, meaning = _ELSEWHERE.get(name, (None, None))
+        if meaning is None:
+            meaning = docs[name].doc or constant_doc(lifecycle, docs[name].default or "")
+        if default is None:
+            default = default_of(name)
+        variable = "" if name == "retry" else f"`HEADRACE_{name.upper()}`"
+        rows.append((f"`{name}`", variable, default, markdown(meaning)))
+    return table(("option", "environment", "default", "meaning"), rows)
+
+
+def default_of(name: str) -> str:
+    """The default of a setting, as people write it."""
+    if name == "retention":
+        return ", ".join(f"{state} {duration(keep.age)}" for state, keep in Settings().keep.items())
+    value = getattr(Settings(), name)
+    return duration(value) if isinstance(value, float) else f"{value:,} bytes" if name == "max_payload" else f"{value}"
+
+
+def duration(seconds: float) -> str:
+    """As it could be given to an app."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size or (seconds >= size and unit != "d"):
+            return f"{timedelta(seconds=seconds) / timedelta(seconds=size):g}{unit}"
+    return f"{seconds:g}s"
+
+
+def constant_doc(module: object, name: str) -> str:
+    """The docstring of a constant."""
+    body = ast.parse(inspect.getsource(module)).body  # type: ignore[arg-type]
+    for node, after in pairwise(body):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return docstring_of(after)
+    raise SystemExit(f"{__file__}: {name} has no docstring")
+
+
+def error_groups() -> Mapping[str, Sequence[type[errors.HeadraceError]]]:
+    """Every error, in order, under the heading that it stands under in its file."""
+    groups: dict[str, list[type[errors.HeadraceError]]] = {}
+    heading = "the base"
+    for line in inspect.getsource(errors).splitlines():
+        if found := re.match(r"# --- (.+?) -+$", line):
+            heading = found[1]
+        elif found := re.match(r"class (\w+)\(", line):
+            groups.setdefault(heading, []).append(getattr(errors, found[1]))
+    return groups
+
+
+def error_tables() -> str:
+    """One table for each heading."""
+    parts = []
+    for heading, group in error_groups().items():
+        rows = [(f"`{error.__name__}`", bases(error), summary(error), str(command_code(error))) for error in group]
+        parts.append(f"## {heading.capitalize()}\n\n{table(('error', 'is also', 'when', 'exit code'), rows)}")
+    return "\n\n".join(parts)
+
+
+def bases(error: type) -> str:
+    """What else an ``except`` may call it."""
+    return ", ".join(f"`{base.__name__}`" for base in error.__bases__ if base not in (errors.HeadraceError, Exception))
+
+
+def command_code(error: type[errors.HeadraceError]) -> int:
+    """The exit code of a command that it ends."""
+    return exit_code(error.__new__(error))
+
+
+def event_fields() -> str:
+    """What an event tells."""
+    rows = [(f"`{member.name}`", code(member.kind), markdown(member.doc)) for member in members(headrace.Event)]
+    return table(("field", "type", "meaning"), rows)
+
+
+def commands() -> str:
+    """Every command, its arguments and options."""
+    cli.add_demo()
+    group = typer.main.get_command(cli.application)
+    return "\n\n".join(command(name, found) for name, found in group.commands.items())  # type: ignore[attr-defined]
+
+
+def command(name: str, found: object) -> str:
+    """One command, as ``--help`` tells of it."""
+    arguments, rows = [], []
+    for one in found.params:  # type: ignore[attr-defined]
+        text = escape_pipes(one.help or "")
+        if one.opts[0].startswith("-"):
+            default = "" if one.default in (None, False, True) else f" Default: {one.default}."
+            rows.append((", ".join(f"`{opt}`" for opt in one.opts), code(value_of(one)), text + default))
+        else:
+            arguments.append(one.metavar)
+            if text:
+                rows.append((f"`{one.metavar}`", "", text))
+    usage = " ".join(["headrace", name, *arguments, "[OPTIONS]"])
+    told = f"## `headrace {name}`\n\n```text\n{usage}\n```\n\n{markdown(found.help)}"  # type: ignore[attr-defined]
+    return f"{told}\n\n{table(('option', 'value', 'meaning'), rows)}"
+
+
+def value_of(option: object) -> str:
+    """What an option is given."""
+    if option.is_flag:  # type: ignore[attr-defined]
+        return ""
+    shown = option.metavar or "TEXT"  # type: ignore[attr-defined]
+    kinds = {"log_format": "text or json", "files": "N", "processes": "N", "max_attempts": "N", "folder": "PATH"}
+    return kinds.get(option.name, shown)  # type: ignore[attr-defined]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    head, *lines = [f"| {' | '.join(row)} |".replace("|  |", "| |").replace("|  |", "| |") for row in (titles, *rows)]
+    return "\n".join([head, "|" + "---|" * len(titles), *lines])
+
+
+def code(text: str) -> str:
+    """As code inside a table."""
+    return f"`{escape_pipes(' '.join(text.split()))}`" if text else ""
+
+
+def escape_pipes(text: str) -> str:
+    """What would end a cell of a table."""
+    return text.replace("|", r"\|")
+
+
+def markdown(text: str) -> str:
+    """A docstring as Markdown."""
+    return text.replace("``", "`")
+
+
+def summary(thing: object) -> str:
+    """A docstring in one line."""
+    return markdown(" ".join((inspect.getdoc(thing) or "").split()))
+
+
+def decisions() -> str:
+    """The pages of decisions, by their titles."""
+    lines = []
+    for page in sorted((DOCS / "decisions").glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        lines.append(f"- [{title}](decisions/{page.name})")
     return "\n".join(lines)
 
 
-def between(text: str, name: str, content: str) -> str:
+PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
+    DOCS / "explanation" / "states.md": {"diagram": diagram, "moves": moves},
+    DOCS / "README.md": {"decisions": decisions},
+    REFERENCE / "api.md": {
+        **{section: lambda section=section: methods(section) for section in METHODS},
+        "wishes": wishes,
+        "policies": policies,
+        "worker": worker_methods,
+        "types": types,
+    },
+    REFERENCE / "options.md": {"options": options},
+    REFERENCE / "errors.md": {"errors": error_tables},
+    REFERENCE / "events.md": {"fields": event_fields},
+    REFERENCE / "cli.md": {"commands": commands},
+}
+
+
+def between(page: Path, text: str, name: str, content: str) -> str:
     """``text`` with ``content`` between the markers of ``name``."""
     begin, end = f"<!-- generated: {name} -->", "<!-- end -->"
     head, found, rest = text.partition(begin)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
-        raise SystemExit(f"{STATES.relative_to(ROOT)}: the markers {begin} and {end} are missing")
+        raise SystemExit(f"{page.relative_to(ROOT)}: the markers {begin} and {end} are missing")
     return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
 def main(arguments: list[str]) -> int:
     """0 when the committed text is up to date, or was written."""
-    old = STATES.read_text(encoding="utf-8")
-    new = between(between(old, "diagram", diagram()), "moves", table())
-    if new == old:
-        return 0
-    if "--check" in arguments:
-        print(f"{STATES.relative_to(ROOT)} is out of date; run: python scripts/generate_docs.py", file=sys.stderr)
-        return 1
-    STATES.write_text(new, encoding="utf-8")
-    return 0
+    check_methods()
+    stale = 0
+    for page, parts in PAGES.items():
+        old = new = page.read_text(encoding="utf-8")
+        for name, make in parts.items():
+            new = between(page, new, name, make())
+        if new == old:
+            continue
+        if "--check" in arguments:
+            print(f"{page.relative_to(ROOT)} is out of date; run: python scripts/generate_docs.py", file=sys.stderr)
+            stale = 1
+        else:
+            page.write_text(new, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":

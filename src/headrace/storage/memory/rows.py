@@ -38,15 +38,16 @@ class Rows:
         """Final jobs by the moment their own retention ends."""
         self._finals: Counter[State] = Counter()
         self._ids: list[str] = []
-        self._last_id = ""
+        self._highest_id = ""
         self._in_order = True
 
     def add(self, job: Job) -> None:
         """A new row."""
         job_id = job.id
-        if job_id < self._last_id:
+        if job_id < self._highest_id:
             self._in_order = False
-        self._last_id = job_id
+        else:
+            self._highest_id = job_id
         self._ids.append(job_id)
         self.jobs[job_id] = job
         lane = self.lanes.get(job.queue)

@@ -45,6 +45,14 @@ class TestFind(Family):
         await stage.storage.insert([news[index] for index in (4, 1, 5, 0, 3, 2)])
         assert await stage.ids() == [new.id for new in reversed(news)]
 
+    async def test_newest_first_whatever_is_looked_at_in_between(self, stage: Stage) -> None:
+        news = [stage.new() for _ in range(6)]
+        seen: set[str] = set()
+        for index in (4, 0, 2, 1, 5, 3):
+            await stage.storage.insert([news[index]])
+            seen.add(news[index].id)
+            assert list(await stage.ids()) == sorted(seen, reverse=True)
+
     async def test_whole_rows(self, stage: Stage) -> None:
         dead = await stage.dead(key="k", payload='{"a":"é"}')
         page = await stage.storage.find(Filter(), limit=5)
