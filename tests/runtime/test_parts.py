@@ -228,9 +228,11 @@ async def test_lanes_join_waits_for_lanes_that_lanes_started() -> None:
 
     lanes = Lanes(run, clock)
     lanes.put([0.1, 0.1, 5, 5, 5, 5])  # type: ignore[list-item] # a length stands for an attempt
-    assert not await lanes.join(1)
     assert await lanes.join(10)
     assert len(ended) == 6
+    lanes.put([5])  # type: ignore[list-item]
+    assert not await lanes.join(1)
+    assert await lanes.join(10)
 
 
 async def test_lanes_let_the_loop_turn_though_no_handler_waits() -> None:
