@@ -212,6 +212,12 @@ def described(cls: type) -> str:
     return f"### `{cls.__name__}`\n\n{markdown(inspect.getdoc(cls) or '')}{fields}"
 
 
+def names() -> str:
+    """Everything that ``headrace`` exports, as a program."""
+    listed = textwrap.wrap(", ".join(headrace.__all__), _WIDE, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(["```python", "from headrace import (", *listed[:-1], f"{listed[-1]},", ")", "```"])
+
+
 def wishes() -> str:
     """What handlers raise to steer their own job."""
     kinds = (outcome.Snooze, outcome.Throttled, outcome.PermanentFailure, outcome.Cancelled)
@@ -306,6 +312,17 @@ def error_groups() -> Mapping[str, Sequence[type[errors.HeadraceError]]]:
         elif found := re.match(r"class (\w+)\(", line):
             groups.setdefault(heading, []).append(getattr(errors, found[1]))
     return groups
+
+
+def exported() -> str:
+    """The errors that need no deeper import."""
+    shared = [f"`{name}`" for name in headrace.__all__ if is_error(getattr(headrace, name))]
+    return f"{', '.join(shared)}."
+
+
+def is_error(thing: object) -> bool:
+    """Whether it is one of our errors."""
+    return isinstance(thing, type) and issubclass(thing, errors.HeadraceError)
 
 
 def error_tables() -> str:
@@ -408,6 +425,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "states.md": {"diagram": diagram, "moves": moves},
     DOCS / "README.md": {"decisions": decisions},
     REFERENCE / "api.md": {
+        "names": names,
         **{section: lambda section=section: methods(section) for section in METHODS},
         "wishes": wishes,
         "policies": policies,
@@ -415,7 +433,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
         "types": types,
     },
     REFERENCE / "options.md": {"options": options},
-    REFERENCE / "errors.md": {"errors": error_tables},
+    REFERENCE / "errors.md": {"exported": exported, "errors": error_tables},
     REFERENCE / "events.md": {"fields": event_fields},
     REFERENCE / "cli.md": {"commands": commands},
 }

@@ -4,7 +4,7 @@ from headrace.interface.app import Headrace
 from headrace.interface.claims import Claim
 from headrace.interface.jobs import CancelOutcome, Page
 from headrace.interface.task import Call, Task
-from headrace.model.errors import HeadraceError
+from headrace.model.errors import HeadraceError, JobCancelled, JobDead, JobNotFound, LeaseLost, WaitTimeout
 from headrace.model.job import HIGH, LOW, NORMAL, Job
 from headrace.model.outcome import Cancelled, PermanentFailure, Snooze, Throttled
 from headrace.model.retry import RetryPolicy
@@ -28,6 +28,10 @@ __all__ = [
     "Headrace",
     "HeadraceError",
     "Job",
+    "JobCancelled",
+    "JobDead",
+    "JobNotFound",
+    "LeaseLost",
     "Page",
     "PermanentFailure",
     "Receipt",
@@ -36,5 +40,6 @@ __all__ = [
     "State",
     "Task",
     "Throttled",
+    "WaitTimeout",
     "current",
 ]

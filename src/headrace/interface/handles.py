@@ -56,7 +56,6 @@ class Handles:
         if self.closed:
             raise AppClosed
         self._forget_parent()
-        self._forget_closed_loops()
         opening = self._opening.get(loop)
         if opening is None:
             opening = self._opening[loop] = asyncio.ensure_future(self._open_handle(loop))
@@ -64,6 +63,7 @@ class Handles:
 
     async def _open_handle(self, loop: asyncio.AbstractEventLoop) -> Handle:
         try:
+            await self._close_left_behind()
             storage = self._make_storage()
             await storage.open()
             await self._first_use(storage)
@@ -93,9 +93,12 @@ class Handles:
             self._open, self._opening, self._lock = {}, {}, threading.Lock()
             self._pid = os.getpid()
 
-    def _forget_closed_loops(self) -> None:
+    async def _close_left_behind(self) -> None:
+        """Handles whose loop was closed before them, as ``asyncio.run`` does."""
         for loop in [loop for loop in list(self._open) if loop.is_closed()]:
-            del self._open[loop]
+            handle = self._open.pop(loop, None)
+            if handle is not None:
+                await handle.storage.close()
 
     async def close_here(self) -> None:
         """Close the running loop's handle, if it has one. The next use opens another."""
@@ -107,6 +110,7 @@ class Handles:
         """Close every handle, each on its own loop. Idempotent."""
         self.closed = True
         self._forget_parent()
+        await self._close_left_behind()
         here = asyncio.get_running_loop()
         for loop, handle in list(self._open.items()):
             del self._open[loop]

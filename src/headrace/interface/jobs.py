@@ -9,7 +9,7 @@ import msgspec
 from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE, Core, JobReference, id_of
 from headrace.interface.task import Call
-from headrace.interface.template import Template, Using, refine
+from headrace.interface.template import Template, Using, refine, template_for
 from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.codec import encode_bytes, encode_untyped
@@ -81,10 +81,7 @@ class Jobs(Core):
     def by_name(self, task: str, arguments: Mapping[str, object] | bytes, using: Using) -> Call[object]:
         """The checked call behind ``aenqueue``."""
         handler = self.registry.get(check_name("task", task))
-        if handler is None:
-            template = Template(task, DEFAULT_QUEUE)
-        else:
-            template = Template(task, handler.queue, handler.priority)
+        template = template_for(handler) if handler else Template(task, DEFAULT_QUEUE)
         template = refine(template, using, self.clock.wall()) if using else template
         limit = self.settings.max_payload
         if isinstance(arguments, bytes):

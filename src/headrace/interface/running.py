@@ -21,6 +21,7 @@ Queues = Mapping[str, int] | Sequence[str] | None
 """Slots by queue; or names, with 4 slots each; or None, for all queues that tasks name."""
 MOST_SLOTS = 10_000
 _IDLE_WITHIN = 0.0
+_LOOK_AT_SIGNALS = 1.0
 
 
 class Running(Declarations):
@@ -159,10 +160,21 @@ def stop_on_signals(stopping: asyncio.Event, hurry: Callable[[], None]) -> Itera
 
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop)
+
+    def keep() -> None:
+        """Set our handlers, and look each second whether a handler of the user's replaced them."""
+        for number in signals:
+            if signal.getsignal(number) is not ours.get(number):
+                loop.add_signal_handler(number, stop)
+                ours[number] = signal.getsignal(number)
+        timer[:] = [loop.call_later(_LOOK_AT_SIGNALS, keep)]
+
+    ours: dict[int, object] = {}
+    timer: list[asyncio.TimerHandle] = []
+    keep()
     try:
         yield
     finally:
+        timer[0].cancel()
         for number in signals:
             loop.remove_signal_handler(number)

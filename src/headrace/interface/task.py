@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, Unpack
 
 import msgspec
 
-from headrace.interface.template import Template, Using, refine
-from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Options
+from headrace.interface.template import Template, Using, refine, template_for
+from headrace.model.job import Encoding, NewJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +60,7 @@ class Task(Bound[P, R], Generic[P, R, V]):
     """What ``@app.task`` makes of a function. Calling it runs the function, as always."""
 
     def __init__(self, client: Core, function: Callable[P, V], handler: Handler) -> None:
-        options = DEFAULT_OPTIONS if handler.retention is None else Options(retention=handler.retention)
-        super().__init__(client, handler, Template(handler.name, handler.queue, handler.priority, options=options))
+        super().__init__(client, handler, template_for(handler))
         self._function = function
         update_wrapper(self, function)
 

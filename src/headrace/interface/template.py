@@ -13,6 +13,7 @@ from headrace.model.errors import InvalidOption
 from headrace.model.job import DEFAULT_OPTIONS, NORMAL, Encoding, NewJob, Options, Until
 from headrace.model.names import check_key, check_name
 from headrace.model.retry import RetryPolicy, check_max_attempts
+from headrace.runtime.registry import Handler
 
 HIGHEST_NUMBER = 32_767
 """The largest priority number, which is the last in line."""
@@ -68,6 +69,12 @@ class Template(msgspec.Struct, frozen=True):
             self.window,
             self.options,
         )
+
+
+def template_for(handler: Handler) -> Template:
+    """What its task asks for, where the caller asks for nothing."""
+    options = DEFAULT_OPTIONS if handler.retention is None else Options(retention=handler.retention)
+    return Template(handler.name, handler.queue, handler.priority, options=options)
 
 
 def refine(template: Template, using: Using, now_ms: int) -> Template:

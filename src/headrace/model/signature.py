@@ -9,8 +9,8 @@ from msgspec.structs import astuple
 from headrace.model import wire
 from headrace.model.containers import NATIVE
 from headrace.model.errors import InvalidArguments, PayloadUnreadable
-from headrace.model.parameters import Parameters
 from headrace.model.outline import outline
+from headrace.model.parameters import Parameters
 from headrace.model.refusal import Refused, told
 from headrace.model.strictness import Rule
 

@@ -23,13 +23,15 @@ class Stop(StrEnum):
 class Attempt:
     """Mutable, and of one loop; ``stop`` is read by handler threads."""
 
-    __slots__ = ("handler", "job", "started", "stop", "task", "waiting")
+    __slots__ = ("ended", "handler", "job", "started", "stop", "task", "waiting")
 
     def __init__(self, job: Job, handler: Handler) -> None:
         self.job = job
         self.handler = handler
         self.started = 0.0
         """By the monotonic clock."""
+        self.ended = False
+        """Its handler has ended; what became of it may not be recorded yet."""
         self.stop: Stop | None = None
         self.task: asyncio.Task[object] | None = None
         """Set while cancelling it stops the handler."""

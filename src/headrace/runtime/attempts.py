@@ -9,6 +9,7 @@ class Attempts:
     """A job is held from its claim until its settlement is recorded; its slot is free once its handler has ended."""
 
     def __init__(self, slots: Mapping[str, int], freed: Callable[[], None]) -> None:
+        self.queues = tuple(slots)
         self._slots = dict(slots)
         self._taken = dict.fromkeys(slots, 0)
         self._freed = freed
@@ -28,6 +29,7 @@ class Attempts:
 
     def end(self, attempt: Attempt) -> None:
         """Its handler has ended: the slot is free, the job still held."""
+        attempt.ended = True
         self._taken[attempt.job.queue] -= 1
         self.running -= 1
         self._freed()

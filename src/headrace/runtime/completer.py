@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from headrace.model.change import Change, Status, Verdict
+from headrace.model.errors import StoreError
 from headrace.model.job import Job
 from headrace.model.retry import RetryPolicy
 from headrace.runtime.attempt import Attempt
@@ -67,6 +68,8 @@ class Completer:
                 self._report("completer", error)
                 if self._given_up:
                     raise
+                if not isinstance(error, StoreError) and len(changes) > 1:  # one of them is at fault: not all wait
+                    return [verdict for change in changes for verdict in await self._apply([change])]
                 await self._clock.sleep(_PAUSE.delay(failures, self._entropy()))
 
     def _deliver(self, settlements: Sequence[Settlement], verdicts: Sequence[Verdict]) -> None:

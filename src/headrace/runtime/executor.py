@@ -7,10 +7,10 @@ from functools import partial
 
 from headrace.model.codec import Call, encode_result
 from headrace.model.job import Job
-from headrace.model.outcome import Failure, Outcome, Raised, Returned, Snooze, Stopped, Throttled
+from headrace.model.outcome import Control, Failure, Outcome, Raised, Returned, Snooze, Stopped, Throttled
 from headrace.runtime.attempt import Attempt, Stop, running
 from headrace.runtime.failure import AnsweredInProcess, outcome_of
-from headrace.runtime.process import Answered, Assignment, run_assignment
+from headrace.runtime.process import Answered, Assignment
 from headrace.runtime.registry import Where
 from headrace.system.spawn import Processes, Threads
 
@@ -90,7 +90,7 @@ class Executor:
 
     async def _run_in_process(self, attempt: Attempt) -> object:
         assignment = Assignment(attempt.handler.origin, attempt.job)
-        outcome = Answered.decode(await self._processes().run(run_assignment, assignment.encode()))
+        outcome = Answered.decode(await self._processes().run(assignment.encode()))
         if not isinstance(outcome, Returned):
             raise AnsweredInProcess(outcome)
         return None if outcome == _NOTHING else outcome
@@ -138,7 +138,7 @@ def _classify(attempt: Attempt, error: BaseException) -> Outcome | Stop:
     match attempt.stop:
         case Stop.LOST:
             return Stop.LOST
-        case Stop.INTERRUPT if isinstance(error, asyncio.CancelledError):
+        case Stop.INTERRUPT if not isinstance(error, Control):  # what its clean-up raised included
             return Stop.INTERRUPT
         case Stop.TIMEOUT if isinstance(error, asyncio.CancelledError) or attempt.handler.where is Where.THREAD:
             return _timed_out(attempt)

@@ -1,6 +1,7 @@
 """Keeps a worker's lease alive from a thread and a storage handle of its own, whatever its handlers do to the loop."""
 
 import asyncio
+import math
 import sys
 import threading
 import traceback
@@ -29,6 +30,16 @@ class LoopBlocked(RuntimeError):
         )
 
 
+class HandlerStuck(RuntimeError):
+    """A handler was told to stop and goes on."""
+
+    def __init__(self, attempt: Attempt, seconds: float) -> None:
+        super().__init__(
+            f"task {attempt.job.task!r} was told to stop ({attempt.stop}) {seconds:.1f} s ago and goes on "
+            f"(job {attempt.job.id}): its slot is taken until it returns"
+        )
+
+
 class Heart:
     """Runs ``main`` on its own loop; tells the worker's loop what it learns."""
 
@@ -52,6 +63,8 @@ class Heart:
         self._stopping = False
         self._turned_at = clock.monotonic()
         self._reported = False
+        self._stopping_since: dict[Attempt, float] = {}
+        """Attempts that were told to stop; infinity once that was reported."""
         self._beat_at = clock.monotonic() + settings.beat
 
     def stop(self) -> None:
@@ -99,7 +112,9 @@ class Heart:
         try:
             if self._clock.monotonic() >= self._beat_at:
                 await self._beat()
-            await self._look_for_cancels()
+            if not self._attempts.idle:
+                await self._look_for_cancels()
+            self._watch_handlers()
             await self._watch_loop()
         except Exception as error:
             self._report("heart", error)
@@ -122,6 +137,15 @@ class Heart:
     def _tell_cancelled(self, job_ids: Sequence[str]) -> None:
         if job_ids:
             self._worker_loop.call_soon_threadsafe(self._attempts.cancel, job_ids)
+
+    def _watch_handlers(self) -> None:
+        now = self._clock.monotonic()
+        stopping = [attempt for attempt in self._attempts.held() if attempt.stop is not None and not attempt.ended]
+        self._stopping_since = {attempt: self._stopping_since.get(attempt, now) for attempt in stopping}
+        for attempt, since in self._stopping_since.items():
+            if now - since > self._settings.kill_after:
+                self._stopping_since[attempt] = math.inf
+                self._report("heart", HandlerStuck(attempt, now - since))
 
     async def _watch_loop(self) -> None:
         now = self._clock.monotonic()

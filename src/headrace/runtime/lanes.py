@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 
 from headrace.runtime.attempt import Attempt, running
-from headrace.runtime.loop import turn
+from headrace.runtime.loop import loop_turns, turn
 from headrace.system.clock import Clock
 
 _HELP = 2
@@ -61,7 +61,11 @@ class Lanes:
             if first and self._backlog:
                 self._help()
             first = False
-            await self._run(attempt)
+            try:
+                await self._run(attempt)
+            except GeneratorExit:
+                if not loop_turns():  # the lane itself is being closed
+                    raise
             if task.cancelling() or self._is_touched():  # what a handler left behind ends with its lane
                 self._help()
                 return

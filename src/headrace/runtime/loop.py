@@ -65,6 +65,15 @@ def turn() -> Generator[None, None, None]:
     yield
 
 
+def loop_turns() -> bool:
+    """Whether an event loop runs this code; not so where a forgotten coroutine is closed."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def jittered(seconds: float, entropy: Entropy) -> float:
     """Up to a tenth earlier or later, so that many workers don't act in step."""
     return seconds * (0.9 + 0.2 * entropy())

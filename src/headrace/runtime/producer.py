@@ -13,7 +13,7 @@ from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import wait_for
-from headrace.runtime.registry import Registry, Where
+from headrace.runtime.registry import Handler, Registry, Where
 from headrace.runtime.settings import Settings
 from headrace.storage.contract import Demand, Listener, Storage
 from headrace.system.clock import Clock
@@ -28,7 +28,6 @@ class Producer:
     def __init__(
         self,
         worker_id: str,
-        queues: Sequence[str],
         storage: Storage,
         registry: Registry,
         attempts: Attempts,
@@ -37,7 +36,7 @@ class Producer:
         clock: Clock,
         completer: Completer,
     ) -> None:
-        self._worker_id, self._queues = worker_id, tuple(queues)
+        self._worker_id, self._queues = worker_id, attempts.queues
         self._storage, self._registry = storage, registry
         self._attempts, self._lanes = attempts, lanes
         self._settings, self._clock, self._completer = settings, clock, completer
@@ -73,14 +72,15 @@ class Producer:
         if self._listener is not None:
             self._listener.close()
 
-    async def hear(self) -> None:
-        """Wakes ``step`` on notices; runs beside it."""
-        self._listener = self._storage.listen([f"queue:{queue}" for queue in self._queues])
-        while not self.stopped:
-            if await self._listener.wait(self._settings.poll):
-                self._notices += 1
-                self._ask_again()
-                self._freed.set()
+    async def hear(self) -> float:
+        """Waits for a notice, and wakes ``step``."""
+        if self._listener is None:
+            self._listener = self._storage.listen([f"queue:{queue}" for queue in self._queues])
+        if await self._listener.wait(self._settings.poll):
+            self._notices += 1
+            self._ask_again()
+            self._freed.set()
+        return 0.0
 
     async def step(self) -> float:
         """Claim what fits. Zero: there may be more."""
@@ -153,13 +153,16 @@ class Producer:
             elif job.crashes and handler.where is not Where.PROCESS:
                 self._lonely.append((job, self._clock.monotonic() + self._settings.lease))
             else:
-                attempt = Attempt(job, handler)
-                if job.cancel_requested:  # while another worker had it, which didn't stop it
-                    attempt.stop_for(Stop.CANCEL)
-                self._attempts.start(attempt)
-                ready.append(attempt)
+                ready.append(self._take_up(job, handler))
         if ready:
             self._lanes.put(ready)
+
+    def _take_up(self, job: Job, handler: Handler) -> Attempt:
+        attempt = Attempt(job, handler)
+        if job.cancel_requested:  # while another worker had it, which didn't stop it
+            attempt.stop_for(Stop.CANCEL)
+        self._attempts.start(attempt)
+        return attempt
 
     async def _run_lonely(self) -> float:
         """Nothing else may run in this process beside such a job; the others are let finish first."""
@@ -183,9 +186,7 @@ class Producer:
         handler = self._registry.get(job.task)
         if verdicts[0].status is not Status.APPLIED or handler is None:
             return
-        attempt = Attempt(job, handler)
-        self._attempts.start(attempt)
-        self._lanes.put([attempt])
+        self._lanes.put([self._take_up(job, handler)])
         while self._attempts.running and not self.stopped:
             self._freed.clear()
             await wait_for(self._freed, self._settings.poll)

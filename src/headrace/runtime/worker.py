@@ -21,10 +21,12 @@ from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.events import Bus
 from headrace.runtime.executor import Executor, Middleware
+from headrace.runtime.failure import describe
 from headrace.runtime.heart import Heart
 from headrace.runtime.lanes import Lanes
-from headrace.runtime.loop import Loop, Report, jittered
+from headrace.runtime.loop import Loop, Report, jittered, loop_turns
 from headrace.runtime.narrator import Narrator
+from headrace.runtime.process import run_assignment
 from headrace.runtime.producer import Producer
 from headrace.runtime.pruner import Pruner
 from headrace.runtime.registry import Registry, policy_for
@@ -78,28 +80,26 @@ class Worker:
         self._lanes = Lanes(self._run, around.clock)
         self._completer = Completer(storage, around.clock, around.entropy, around.report, self._settled)
         self._producer = Producer(
-            worker_id,
-            list(slots),
-            storage,
-            registry,
-            self._attempts,
-            self._lanes,
-            settings,
-            around.clock,
-            self._completer,
+            worker_id, storage, registry, self._attempts, self._lanes, settings, around.clock, self._completer
         )
-        rescuer = Rescuer(worker_id, storage, around.entropy, settings.crash_budget, self._narrator.rescued)
-        pruner = Pruner(worker_id, storage, settings.keep, settings.prune * 2)
-        self._loops = [
-            Loop("producer", self._producer.step, around.entropy, around.report),
-            Loop("rescuer", self._every(settings.reap, rescuer.rescue_once), around.entropy, around.report),
-            Loop("pruner", self._every(settings.prune, pruner.prune_once), around.entropy, around.report),
-        ]
+        self._loops = self._make_loops()
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None
         self._beating: Hosted | None = None
         self._hurry = asyncio.Event()
         self._stopped = False
+
+    def _make_loops(self) -> Sequence[Loop]:
+        storage, settings, around = self._storage, self._settings, self._around
+        rescuer = Rescuer(self.id, storage, around.entropy, settings.crash_budget, self._narrator.rescued)
+        pruner = Pruner(self.id, storage, settings.keep, settings.prune * 2)
+        steps = {
+            "producer": self._producer.step,
+            "ear": self._producer.hear,
+            "rescuer": self._every(settings.reap, rescuer.rescue_once),
+            "pruner": self._every(settings.prune, pruner.prune_once),
+        }
+        return [Loop(name, step, around.entropy, around.report) for name, step in steps.items()]
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -122,7 +122,6 @@ class Worker:
             await self._end()
             raise
         self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in self._loops]
-        self._tasks.append(asyncio.create_task(self._producer.hear(), name="headrace-ear"))
 
     async def stop(self, grace: float | None = None) -> None:
         """Claim no more, let run what runs for ``grace`` seconds, hand back the rest, end the lease. Idempotent."""
@@ -182,7 +181,12 @@ class Worker:
     async def _run(self, attempt: Attempt) -> None:
         attempt.started = self._around.clock.monotonic()
         self._narrator.started(attempt)
-        outcome = await self._executor.run(attempt)
+        try:
+            outcome = await self._executor.run(attempt)
+        except GeneratorExit as error:  # raised by something it awaited, it closes every coroutine up to the lane's
+            if not loop_turns():
+                raise
+            outcome = Raised(describe(error))
         self._attempts.end(attempt)
         match outcome:
             case Stop.LOST:
@@ -213,7 +217,7 @@ class Worker:
 
     def _open_processes(self) -> Processes:
         if self._processes is None:
-            self._processes = self._around.spawn.processes(sum(self._slots.values()))
+            self._processes = self._around.spawn.processes(run_assignment, self._settings.kill_after)
         return self._processes
 
     # --- stopping ----------------------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ class Storage(Protocol):
         ...
 
     async def close(self) -> None:
-        """Waits for its own calls under way, then lets go. Idempotent. Siblings live on."""
+        """Waits for its own calls under way, then lets go. Idempotent. Siblings live on. Once its own loop is closed,
+        any other may close it."""
         ...
 
     async def migrate(self) -> int:
@@ -127,7 +128,7 @@ class Storage(Protocol):
         ...
 
     async def now(self) -> int:
-        """The storage's clock: milliseconds since 1970 UTC. It holds still while the machine's clock is up to 5 s behind
+        """The storage's clock: milliseconds since 1970 UTC. Holds still while the machine's clock is up to 5 s behind
         what it said before, and follows a larger step back."""
         ...
 

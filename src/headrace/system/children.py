@@ -1,47 +1,110 @@
-"""Child processes for process executors: killed on cancel, gone when their parent is gone."""
+"""Child processes for process executors: ended for certain before a cancel returns, gone when their parent is gone."""
 
 import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from multiprocessing.connection import Connection
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 
-from headrace.model.errors import ExtraMissing
-from headrace.system.spawn import ProcessDied, start_thread
+from headrace.system.spawn import ProcessDied, Serve, Threads, start_thread
 
 
 class ChildPool:
-    """At most ``most`` children, started with ``spawn``: forking a process with threads and loops is not safe."""
+    """Grows to as many children as serve at once; an idle one is used again.
 
-    def __init__(self, most: int) -> None:
-        try:
-            import pebble
-        except ImportError:
-            raise ExtraMissing('executor="process"', "process") from None
-        self._died = pebble.ProcessExpired
-        context = multiprocessing.get_context("spawn")
-        self._watched, self._alive = context.Pipe(duplex=False)
-        self._pool = pebble.ProcessPool(
-            max_workers=most, context=context, initializer=_watch_parent, initargs=(self._watched, self._alive)
-        )
+    They are started with ``spawn``: forking a process with threads and loops is not safe.
+    """
 
-    async def run(self, function: Callable[[bytes], bytes], data: bytes) -> bytes:
-        future: Future[bytes] = self._pool.schedule(function, args=(data,))
+    def __init__(self, serve: Serve, grace: float, threads: Threads) -> None:
+        self._serve, self._grace, self._threads = serve, grace, threads
+        self._idle: list[_Child] = []
+        self._busy: set[_Child] = set()
+
+    async def run(self, data: bytes) -> bytes:
+        child = self._idle.pop() if self._idle else _Child(self._serve)
+        self._busy.add(child)
         try:
-            return await asyncio.wrap_future(future)
-        except asyncio.CancelledError:
-            future.cancel()
+            answer = await self._threads.run(partial(child.ask, data))
+        except BaseException:
+            await self._end(child)
             raise
-        except self._died as error:
-            raise ProcessDied(f"its process died: {_exit_text(error.exitcode)}") from None
+        finally:
+            self._busy.discard(child)
+        self._idle.append(child)
+        return answer
+
+    async def _end(self, child: "_Child") -> None:
+        """Whoever cancels may start another attempt: this one's process must be dead by then."""
+        ending = asyncio.ensure_future(self._threads.run(partial(child.end, self._grace)))
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                continue
 
     def close(self) -> None:
-        self._pool.stop()  # type: ignore[no-untyped-call] # pebble's own
-        self._pool.join()
-        self._alive.close()
-        self._watched.close()
+        for child in (*self._idle, *self._busy):
+            child.kill()
+        self._idle.clear()
+        self._threads.close()
+
+
+class _Child:
+    """One process. Its methods block, and are called in threads."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._ours, self._theirs = self._context.Pipe()
+        self._process: SpawnProcess = self._context.Process(
+            target=_answer_all, args=(serve, self._theirs), name="headrace-process", daemon=True
+        )
+        self._lock = threading.Lock()
+        self._started = self._ended = False
+
+    def ask(self, data: bytes) -> bytes:
+        """The answer to one call, or ProcessDied."""
+        self._start()
+        try:
+            self._ours.send_bytes(data)
+            if self._ours in wait([self._ours, self._process.sentinel]):
+                return self._ours.recv_bytes()
+        except (EOFError, OSError):
+            pass  # it died while it was told, or while it answered
+        self.end(0.0)
+        raise ProcessDied(f"its process died: {_exit_text(self._process.exitcode or 0)}")
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._ended:
+                raise ProcessDied("its process was ended before it began")
+            if not self._started:
+                self._process.start()
+                self._theirs.close()
+                self._started = True
+
+    def end(self, grace: float) -> None:
+        """Asks it to end, and after ``grace`` seconds makes it. Returns when it is dead and reaped."""
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+            if self._started:
+                if grace:
+                    self._process.terminate()
+                    self._process.join(grace)
+                if self._process.exitcode is None and not wait([self._process.sentinel], 0):
+                    self._process.kill()
+                self._process.join()
+            self._ours.close()
+
+    def kill(self) -> None:
+        """At once; whoever asked it is told that it died."""
+        if self._started and self._process.is_alive():
+            self._process.kill()
 
 
 def _exit_text(code: int) -> str:
@@ -53,16 +116,22 @@ def _exit_text(code: int) -> str:
     return f"exit code {code}"
 
 
-def _watch_parent(watched: Connection, alive: Connection) -> None:
-    """End at once when the parent is gone, whatever the handler does."""
-    alive.close()
+def _answer_all(serve: Callable[[bytes], bytes], asked: Connection) -> None:
+    """Runs in the child."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def watch() -> None:
+    start_thread("headrace-parent-watch", _end_with_parent)
+    while True:
         try:
-            watched.recv_bytes()
+            data = asked.recv_bytes()
         except (EOFError, OSError):
-            os._exit(1)
+            return
+        asked.send_bytes(serve(data))
 
-    start_thread("headrace-parent-watch", watch)
+
+def _end_with_parent() -> None:
+    """At once, whatever the handler does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

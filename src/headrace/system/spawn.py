@@ -34,11 +34,16 @@ class ProcessDied(Exception):
     """The process that ran a function ended before the function did."""
 
 
-class Processes(Protocol):
-    """Runs functions in processes that can be killed."""
+Serve = Callable[[bytes], bytes]
+"""What a child process does with what it is sent. A function of a module: it is found there by its name."""
 
-    async def run(self, function: Callable[[bytes], bytes], data: bytes) -> bytes:
-        """Calls ``function(data)`` in a child. Cancelling the wait kills the child; ProcessDied where it died."""
+
+class Processes(Protocol):
+    """Runs one function in processes that can be killed."""
+
+    async def run(self, data: bytes) -> bytes:
+        """The function's answer to ``data``, from a child; ProcessDied where that died. A cancelled wait returns when
+        the child is dead."""
         ...
 
     def close(self) -> None:
@@ -57,8 +62,8 @@ class Spawn(Protocol):
         """A pool that grows to as many threads as run at once."""
         ...
 
-    def processes(self, most: int) -> Processes:
-        """A pool of at most ``most`` children, or ExtraMissing."""
+    def processes(self, serve: Serve, grace: float) -> Processes:
+        """A pool of children that run ``serve``; a cancelled one has ``grace`` seconds before it is killed."""
         ...
 
 
@@ -78,10 +83,10 @@ class SystemSpawn:
     def threads(self, name: str) -> Threads:
         return _ThreadPool(name)
 
-    def processes(self, most: int) -> Processes:
+    def processes(self, serve: Serve, grace: float) -> Processes:
         from headrace.system.children import ChildPool
 
-        return ChildPool(most)
+        return ChildPool(serve, grace, self.threads("headrace-process"))
 
 
 class _HostedThread:

@@ -7,9 +7,9 @@ another thread: what runs on such a loop must not either.
 import asyncio
 import selectors
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from headrace.system.spawn import Hosted, Main, Processes, Threads
+from headrace.system.spawn import Hosted, Main, Processes, Serve, Threads
 
 T = TypeVar("T")
 
@@ -93,8 +93,8 @@ class VirtualSpawn:
     def threads(self, name: str) -> Threads:  # noqa: ARG002 - the protocol's
         return _Inline()
 
-    def processes(self, most: int) -> Processes:  # noqa: ARG002 - the protocol's
-        return _Inline()
+    def processes(self, serve: Serve, grace: float) -> Processes:  # noqa: ARG002 - the protocol's
+        return _InlineProcess(serve)
 
 
 class _HostedTask:
@@ -106,8 +106,19 @@ class _HostedTask:
 
 
 class _Inline:
-    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        return function(*arguments)
+    async def run(self, function: Callable[[], T]) -> T:
+        return function()
+
+    def close(self) -> None:
+        return
+
+
+class _InlineProcess:
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+
+    async def run(self, data: bytes) -> bytes:
+        return self._serve(data)
 
     def close(self) -> None:
         return

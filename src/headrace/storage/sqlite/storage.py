@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -103,11 +103,13 @@ class SqliteStorage:
         if os.getpid() != self._pid or self._closed:
             return
         self._closed = True
-        if self._opening is not None:
+        its_loop_turns = self._loop is asyncio.get_running_loop()
+        if self._opening is not None and its_loop_turns:
             await asyncio.gather(self._opening, return_exceptions=True)
         if self._store is None or self._hub is None:
             return
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        if its_loop_turns:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
         self._store.remove_hub(self._hub)
         self._hub.close()
         await self._store.leave(asyncio.get_running_loop())
@@ -145,11 +147,11 @@ class SqliteStorage:
         finally:
             self._under_way.discard(future)
 
-    async def _write(self, run: Callable[[Transaction], T], rows: int, *, reads_counts: bool = False) -> T:
+    def _write(self, run: Callable[[Transaction], T], rows: int, *, reads_counts: bool = False) -> Awaitable[T]:
         store, loop = self._entered(), asyncio.get_running_loop()
         operation = Operation(loop, run, self._moment, rows, reads_counts=reads_counts)
         store.writer.submit(operation)
-        return await self._await(operation)
+        return self._await(operation)
 
     async def _write_unless(
         self, idle: Callable[[Transaction], bool], nothing: T, run: Callable[[Transaction], T], rows: int
@@ -173,7 +175,11 @@ class SqliteStorage:
         return self._moment().now
 
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
-        return await self._write(partial(inserting.insert, jobs=jobs, puts=puts), len(jobs) + len(puts))
+        writing = self._write(partial(inserting.insert, jobs=jobs, puts=puts), len(jobs) + len(puts))
+        if self._hub is not None:
+            # Before the commit: a claim that this brings from our own loop is served right behind it.
+            self._hub.hear({f"queue:{new.queue}" for new in jobs})
+        return await writing
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
         idle = partial(claiming.nothing_to_claim, worker=worker, demands=demands)

@@ -56,7 +56,10 @@ class Writer:
         done: list[Transaction] = []
         try:
             connection = self._connected()
-            waiting = [operation for operation in batch if not self._is_idle(connection, operation)]
+            waiting: Batch = []
+            for operation in batch:  # behind a write, what looks idle now may not be so when its turn comes
+                if waiting or not self._is_idle(connection, operation):
+                    waiting.append(operation)
             if waiting:
                 done = self._commit(connection, waiting)
         except BaseException as error:
