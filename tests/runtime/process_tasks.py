@@ -49,6 +49,12 @@ def hangs(path: str) -> None:
 
 
 @app.task(executor="process", retry=ONCE)
+def stubborn(path: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    hangs(path)
+
+
+@app.task(executor="process", retry=ONCE)
 def large() -> str:
     return "x" * 1_100_000
 

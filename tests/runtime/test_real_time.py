@@ -16,7 +16,7 @@ from process_tasks import app as process_app
 from headrace import CancelOutcome, Headrace, RetryPolicy, State, current
 from headrace.interface import running
 from headrace.model.errors import LeaseLost
-from headrace.runtime.heart import LoopBlocked
+from headrace.runtime.heart import HandlerStuck, LoopBlocked
 from headrace.runtime.worker import BLOCKED_EXIT, ClaimingStopped
 from headrace.system.spawn import start_thread
 
@@ -336,6 +336,66 @@ async def test_a_timeout_kills_the_process(processes: Headrace, tmp_path: Path) 
     assert job.last_error == "Timeout: ran longer than timeout=0.3 s"
     assert await gone(processes, pid)
     assert await processes.aresult(await process_tasks.fine.aenqueue(), 20) == "fine"
+
+
+async def test_a_process_is_dead_before_its_attempt_is_settled(processes: Headrace, tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    receipt = await process_tasks.stubborn.using(timeout=0.5).aenqueue(str(path))
+    job = await processes.ajoin(receipt, 20)
+    if path.exists():  # it ran out of time after it began, not while its process started
+        assert not is_alive(int(path.read_text()))
+    assert job.last_error == "Timeout: ran longer than timeout=0.5 s"
+
+
+async def test_middleware_sees_what_a_process_returned(tmp_path: Path) -> None:
+    fresh, seen = Headrace("memory:", poll=0.02), []
+    double = fresh.task(name="double", executor="process")(process_tasks.double._function)
+
+    async def look(job: Any, call_next: Any) -> object:
+        seen.append(await call_next(job))
+        return seen[0]
+
+    fresh.add_middleware(look)
+    async with fresh, fresh.worker():
+        value = await fresh.aresult(await double.aenqueue(4), 20)
+    assert value == seen[0]
+    assert value[0] == 8
+
+
+async def test_a_handler_that_ignores_its_cancellation_is_reported(make: Make, reports: list[BaseException]) -> None:
+    app, going_on = make(kill_after=0.1), asyncio.Event()
+
+    @app.task(name="deaf")
+    async def deaf() -> None:
+        while not going_on.is_set():
+            try:
+                await going_on.wait()
+            except asyncio.CancelledError:
+                continue
+
+    async with app.worker():
+        receipt = await deaf.aenqueue()
+        while (job := await app.ajob(receipt)) is None or job.state is not State.RUNNING:
+            await app.clock.sleep(0.01)
+        await app.acancel(receipt)
+        while not any(isinstance(error, HandlerStuck) for error in reports):
+            await app.clock.sleep(0.01)
+        going_on.set()
+        assert (await app.ajoin(receipt, 10)).state is State.COMPLETED
+
+
+async def test_an_awaited_generator_exit_is_a_failure_and_the_lane_lives(make: Make) -> None:
+    app = make()
+
+    @app.task(name="odd", retry=RetryPolicy.none())
+    async def odd() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(GeneratorExit())
+        await future
+
+    async with app.worker({"default": 1}):
+        assert (await app.ajoin(await odd.aenqueue(), 10)).state is State.DEAD
+        assert (await app.ajoin(await odd.aenqueue(), 10)).state is State.DEAD
 
 
 async def test_cancelling_a_process_handler_kills_it(processes: Headrace, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def configure(url: str | None, options: Options, environment: Mapping[str, str])
         raise InvalidOption(min(unknown), options.get(min(unknown)), "there is no option of this name")
     given: dict[str, object] = {}
     for name in Options.__annotations__:
-        value = options.get(name, environment.get(f"HEADRACE_{name.upper()}"))
+        value = options.get(name, None if name == "retry" else environment.get(f"HEADRACE_{name.upper()}"))
         if value is not None:
             given[name] = value
     auto_migrate = given.pop("auto_migrate", None)

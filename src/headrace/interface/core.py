@@ -9,7 +9,7 @@ import msgspec
 
 from headrace.interface.config import Options, configure
 from headrace.interface.handles import Handle, Handles
-from headrace.interface.logs import report
+from headrace.interface.logs import LOGGED, log_event, report
 from headrace.interface.portal import Portal
 from headrace.model.errors import InvalidOption
 from headrace.model.job import Job, NewJob
@@ -57,6 +57,8 @@ class Core:
         self.queues: dict[str, Queue] = {}
         self.entropy = jitter_source()
         self.bus = Bus(self.spawn, report)
+        for event_id in LOGGED:
+            self.bus.on(event_id, log_event)
         self.handles = Handles(self._make_storage, self._declare)
         self.portal = Portal(self.spawn)
         self._make_storage()  # a URL that can't be used is refused here, not at the first job

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from headrace.model.errors import LeaseLost
+from headrace.runtime import events
+from headrace.runtime.events import Event
 
 logger = logging.getLogger("headrace")
 
@@ -24,6 +26,31 @@ def report(who: str, error: BaseException) -> None:
         logger.warning("%s: %s", who, error)
     else:
         logger.error("%s: %s: %s", who, type(error).__name__, error)
+
+
+_LONGEST_REASON = 500
+LOGGED = {
+    events.FAILED: logging.WARNING,
+    events.DEAD_LETTER: logging.ERROR,
+    events.RESCUED: logging.WARNING,
+}
+"""The events that become log lines, and at which level."""
+
+
+def log_event(event: Event) -> None:
+    """A listener: what went wrong with a job."""
+    what = event.id.removeprefix("queue.job.").replace("_", " ")
+    fields = {"job_id": event.job_id, "task": event.task, "queue": event.queue, "attempt": event.attempt}
+    logger.log(
+        LOGGED[event.id],
+        "%s: job %s, task %s, attempt %d: %s",
+        what,
+        event.job_id,
+        event.task,
+        event.attempt,
+        (event.reason or "")[:_LONGEST_REASON],
+        extra=fields,
+    )
 
 
 def configure_logs(log_format: str) -> None:

@@ -129,14 +129,6 @@ class WrongLoop(HeadraceError, RuntimeError):
         super().__init__(f"{what} belongs to another event loop or process; open one of your own here (sibling())")
 
 
-class ExtraMissing(HeadraceError, ImportError):
-    """An optional package is needed and not installed."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional package; install it with: pip install 'headrace[{extra}]'")
-        self.extra = extra
-
-
 # --- about jobs ------------------------------------------------------------------------------------------------------
 
 

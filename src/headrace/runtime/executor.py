@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from functools import partial
 
-from headrace.model.codec import Call, encode_result
+from headrace.model.codec import Call, decode_result, encode_result
 from headrace.model.job import Job
 from headrace.model.outcome import Control, Failure, Outcome, Raised, Returned, Snooze, Stopped, Throttled
 from headrace.runtime.attempt import Attempt, Stop, running
@@ -93,7 +93,9 @@ class Executor:
         outcome = Answered.decode(await self._processes().run(assignment.encode()))
         if not isinstance(outcome, Returned):
             raise AnsweredInProcess(outcome)
-        return None if outcome == _NOTHING else outcome
+        if outcome.result is None:
+            return None if outcome.result_error is None else outcome
+        return decode_result(outcome.result.decode(), attempt.handler.returns)
 
 
 class _Escaped:
@@ -124,7 +126,7 @@ def _answer(attempt: Attempt, value: object) -> Outcome | Stop:
         return _timed_out(attempt)
     if value is None:
         return _NOTHING
-    if isinstance(value, Returned):  # from a process, where it was encoded
+    if isinstance(value, Returned):  # from a process, where it could not be encoded
         return value
     return Returned(*encode_result(value, attempt.handler.returns))
 

@@ -38,19 +38,26 @@ class Narrator:
             following = (events.DEAD_LETTER,) if state is State.DEAD else ()
         elif reason == "throttled":
             following = (events.THROTTLED,)
+        ended = change.patch.ended
+        if ended is not None and ended.outcome == "crashed":
+            following = _after_crash(state)
         for event_id in following:
             if self._bus.wants(event_id):
-                ended = change.patch.ended
                 words = ended.failure.message if ended is not None and ended.failure is not None else reason
                 seconds = None if attempt is None else self._clock.monotonic() - attempt.started
                 self._tell(event_id, job, seconds, words)
 
     def rescued(self, job: Job, state: State, reason: str | None) -> None:
         """It was taken over from a vanished worker and put where ``state`` says."""
-        for event_id in (events.RESCUED, *_AFTER.get(state, ())):
-            if event_id != events.FAILED and self._bus.wants(event_id):
+        for event_id in (events.RESCUED, *_after_crash(state)):
+            if self._bus.wants(event_id):
                 self._tell(event_id, job, None, reason)
 
     def _tell(self, event_id: str, job: Job, seconds: float | None, reason: str | None) -> None:
         at = self._clock.wall()
         self._bus.emit(Event(event_id, job.id, job.task, job.queue, job.attempt, self._worker_id, at, seconds, reason))
+
+
+def _after_crash(state: State) -> tuple[str, ...]:
+    """A crash is no failure of the handler."""
+    return tuple(event_id for event_id in _AFTER.get(state, ()) if event_id != events.FAILED)

@@ -11,7 +11,7 @@ StorageUrl = Annotated[
         "--storage",
         "-s",
         metavar="URL",
-        help="The store, where no app is named. Default: HEADRACE_URL, which others can't read.",
+        help="The store, where no app is named. Default: HEADRACE_URL, which no other user can read.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]

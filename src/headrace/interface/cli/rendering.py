@@ -9,6 +9,7 @@ from headrace.interface.cli.output import Json, moment, plural, print_fields, pr
 from headrace.interface.jobs import Page
 from headrace.model.codec import decode_bytes
 from headrace.model.job import AttemptRecord, Encoding, Job
+from headrace.model.state import State
 
 HIDDEN = "hidden: the task is sensitive"
 
@@ -87,7 +88,7 @@ def print_page(page: Page, *, as_json: bool) -> None:
 
 
 def _row(job: Job) -> Sequence[object]:
-    note = job.last_error or job.reason or ""
+    note = "" if job.state is State.COMPLETED else job.last_error or job.reason or ""
     if job.cancel_requested:
         note = f"cancel requested {note}".rstrip()
     return job.id, job.state, job.task, job.queue, job.attempt, moment(job.enqueued_at), note
