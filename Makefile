@@ -3,6 +3,7 @@
 #   make demo                     the guided tour; STORAGE=url runs it on that storage
 #   make test                     the tests; PYTEST_ARGS=... is passed on, JOBS=2 runs them in two processes
 #   make check                    format, lint, types, layers, sizes, generated docs
+#   make explore                  compares the storages over 5,000 new random histories: some 15 minutes
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
 #   make clean                    removes .venv and caches
@@ -15,7 +16,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check bench format setup clean
+.PHONY: demo test check explore bench format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -36,6 +37,9 @@ check: $(READY)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/check_sizes.py
 	$(BIN)/python scripts/generate_docs.py --check
+
+explore: $(READY)
+	HEADRACE_EXAMPLES=5000 $(BIN)/python -m pytest -q -o timeout=7200 tests/storage/test_model_based.py
 
 bench: $(READY)
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, run_python, store
+from headrace import Headrace
 from headrace.interface.task import Task
 
 _ROUNDS = 5
@@ -26,11 +27,8 @@ def measure() -> list[Figure]:
 
 async def _drain(url: str, jobs: int) -> float:
     app = make_app(url)
-    handler = app.registry.require("noop")
     async with app:
-        task = Task(app, handler.function, handler)
-        for _ in range(jobs // 1000):
-            await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
+        await _fill(app, jobs)
         started = perf_counter()
         async with app.worker({"default": 100}) as worker:
             await worker.idle()
@@ -39,19 +37,22 @@ async def _drain(url: str, jobs: int) -> float:
 
 def _weigh() -> float:
     with store(SQLITE) as url:
-        asyncio.run(_fill(url, 100_000))
+        asyncio.run(_fill_and_close(make_app(url), 100_000))
         child = run_python("-m", "bench.drain", url)
         out, _ = child.communicate(timeout=120)
         return float(out.strip().splitlines()[-1])
 
 
-async def _fill(url: str, jobs: int) -> None:
-    app = make_app(url)
-    handler = app.registry.require("noop")
+async def _fill_and_close(app: Headrace, jobs: int) -> None:
     async with app:
-        task = Task(app, handler.function, handler)
-        for _ in range(jobs // 1000):
-            await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
+        await _fill(app, jobs)
+
+
+async def _fill(app: Headrace, jobs: int) -> None:
+    handler = app.registry.require("noop")
+    task = Task(app, handler.function, handler)
+    for _ in range(jobs // 1000):
+        await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
 
 
 def weigh_worker(url: str) -> None:

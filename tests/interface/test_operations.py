@@ -289,7 +289,7 @@ def test_several_event_loops_use_one_app_each_with_a_handle_of_its_own(app: Head
         except BaseException as error:
             failed.append(error)
 
-    from headrace.system.spawn import start_thread
+    from headrace.system.threads import start_thread
 
     threads = [start_thread(f"loop {n}", run) for n in range(4)]
     for thread in threads:
@@ -299,7 +299,7 @@ def test_several_event_loops_use_one_app_each_with_a_handle_of_its_own(app: Head
 
 
 def test_sync_calls_from_many_threads(app: Headrace) -> None:
-    from headrace.system.spawn import start_thread
+    from headrace.system.threads import start_thread
 
     threads = [start_thread(f"caller {n}", lambda n=n: app.enqueue("t", {"n": n})) for n in range(10)]
     for thread in threads:

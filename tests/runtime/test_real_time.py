@@ -18,7 +18,7 @@ from headrace.interface import running
 from headrace.model.errors import LeaseLost
 from headrace.runtime.heart import HandlerStuck, LoopBlocked
 from headrace.runtime.worker import BLOCKED_EXIT, ClaimingStopped
-from headrace.system.spawn import start_thread
+from headrace.system.threads import start_thread
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ from headrace.storage.memory.line import Line
 from headrace.storage.memory.store import PROMOTED
 from headrace.system.clock import ManualClock
 from headrace.system.ids import Ids
-from headrace.system.spawn import SystemSpawn
+from headrace.system.machine import SystemSpawn
 
 pytestmark = pytest.mark.anyio
 

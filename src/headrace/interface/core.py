@@ -22,7 +22,7 @@ from headrace.storage.contract import Receipt, Storage
 from headrace.storage.opening import open_url, redact
 from headrace.system.clock import SystemClock
 from headrace.system.ids import Ids, jitter_source
-from headrace.system.spawn import SystemSpawn
+from headrace.system.machine import SystemSpawn
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,7 +10,8 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from headrace.system.spawn import ProcessDied, Serve, Threads, start_thread
+from headrace.system.spawn import ProcessDied, Serve, Threads
+from headrace.system.threads import start_thread
 
 
 class ChildPool:

@@ -10,7 +10,7 @@ from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from headrace.system.spawn import start_thread
+from headrace.system.threads import start_thread
 
 _LONGEST_LINE = 1 << 20
 

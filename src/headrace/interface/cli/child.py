@@ -19,7 +19,7 @@ from headrace.model.errors import HeadraceError
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
 from headrace.system.processes import Channel, end_process, end_process_after
-from headrace.system.spawn import start_thread
+from headrace.system.threads import start_thread
 
 _ORPHANED = 1
 _MARGIN = 5.0

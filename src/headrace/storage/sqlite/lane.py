@@ -6,7 +6,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from headrace.storage.sqlite.operation import AnyOperation
-from headrace.system.spawn import start_thread
+from headrace.system.threads import start_thread
 
 Batch = list[AnyOperation]
 

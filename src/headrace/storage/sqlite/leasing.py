@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from headrace.model.change import reclaimed
 from headrace.model.job import Job
 from headrace.storage.contract import Beat, Holding
@@ -9,6 +11,7 @@ from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.transaction import Transaction, json_text
 
 _LEASE = load_queries("lease")
+_places = msgspec.json.Decoder(list[int])
 
 
 def beat(transaction: Transaction, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
@@ -17,10 +20,8 @@ def beat(transaction: Transaction, worker: str, holding: Sequence[Holding], ttl:
     lost: list[str] = []
     if holding:
         wanted = json_text([(one.job_id, one.generation) for one in holding])
-        held = transaction.ids(_LEASE["held"], (wanted, worker))
-        if len(held) < len(holding):
-            kept = set(held)
-            lost = [one.job_id for one in holding if one.job_id not in kept]
+        kept = set(_places.decode(transaction.text(_LEASE["held"], (wanted, worker))))
+        lost = [one.job_id for place, one in enumerate(holding) if place not in kept]
     return Beat(lost, transaction.ids(_LEASE["stopping"], (worker,)))
 
 

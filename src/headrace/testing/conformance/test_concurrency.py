@@ -9,7 +9,7 @@ from headrace.model.outcome import Returned
 from headrace.model.record import Expect, Put
 from headrace.model.state import State
 from headrace.storage.contract import Demand, Receipt, Storage
-from headrace.system.spawn import SystemSpawn
+from headrace.system.machine import SystemSpawn
 from headrace.testing.conformance.family import Family
 from headrace.testing.conformance.stage import LEASE, PLAIN, Stage
 

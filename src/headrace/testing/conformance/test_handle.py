@@ -1,7 +1,7 @@
 """Handles: open, close, migrate, sibling, capabilities and the clock."""
 
 from headrace.model.errors import WrongLoop
-from headrace.system.spawn import SystemSpawn
+from headrace.system.machine import SystemSpawn
 from headrace.testing.conformance.family import Family
 from headrace.testing.conformance.stage import Stage
 

@@ -6,7 +6,7 @@ from headrace.model import lifecycle
 from headrace.model.change import Change
 from headrace.model.state import State
 from headrace.storage.contract import Listener, Storage
-from headrace.system.spawn import SystemSpawn
+from headrace.system.machine import SystemSpawn
 from headrace.testing.conformance.family import Family
 from headrace.testing.conformance.stage import FAILED, Stage
 

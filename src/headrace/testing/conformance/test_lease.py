@@ -55,6 +55,7 @@ class TestBeat(Family):
         holding = [Holding(job.id, job.generation), Holding(again.id, again.generation)]
         assert list((await stage.storage.beat("w", holding[:1], LEASE)).lost) == [job.id]
         assert list((await stage.storage.beat("w", holding[1:], LEASE)).lost) == []
+        assert list((await stage.storage.beat("w", holding, LEASE)).lost) == [job.id]
 
     async def test_tells_which_of_its_jobs_somebody_wants_stopped(self, stage: Stage) -> None:
         job, other, anothers = await stage.running(), await stage.running(), await stage.running("other")

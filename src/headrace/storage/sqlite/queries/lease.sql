@@ -3,7 +3,7 @@ INSERT INTO workers (id, boot_id, ends_at) VALUES (?1, ?2, ?3)
 ON CONFLICT (id) DO UPDATE SET boot_id = excluded.boot_id, ends_at = excluded.ends_at;
 
 -- name: held
-SELECT json_group_array(jobs.id) FROM json_each(?1) AS wanted CROSS JOIN jobs
+SELECT json_group_array(wanted.key) FROM json_each(?1) AS wanted CROSS JOIN jobs
 ON jobs.id = wanted.value ->> 0 AND jobs.generation = wanted.value ->> 1
 WHERE jobs.state = 'running' AND jobs.worker = ?2;
 

@@ -1,0 +1,19 @@
+"""The machine's own threads and processes."""
+
+from headrace.system.spawn import Hosted, Main, Processes, Serve, Threads
+from headrace.system.threads import HostedThread, ThreadPool
+
+
+class SystemSpawn:
+    """Implements ``Spawn``."""
+
+    def host(self, name: str, main: Main) -> Hosted:
+        return HostedThread(name, main)
+
+    def threads(self, name: str) -> Threads:
+        return ThreadPool(name)
+
+    def processes(self, serve: Serve, grace: float) -> Processes:
+        from headrace.system.children import ChildPool
+
+        return ChildPool(serve, grace, self.threads("headrace-process"))
