@@ -192,27 +192,14 @@ async def test_a_flush_waits_for_all_that_was_handed_in() -> None:
     assert all(owner.done() for owner in owners)
 
 
-async def test_a_flush_waits_for_what_came_while_an_item_was_asked() -> None:
+async def test_one_caller_after_another_needs_no_new_task() -> None:
     gathering = Gathering()
-    asked = asyncio.create_task(gathering.coalescer.ask(1))
-    await settle_loop()
-    assert not gathering.coalescer.idle
-    later = gathering.add(2)
-    flushes = [asyncio.create_task(gathering.coalescer.flush()) for _ in range(2)]
-    await asyncio.gather(*flushes)
-    assert later.done()
-    assert asked.done()
-    assert gathering.coalescer.idle
-
-
-async def test_an_asker_that_is_cancelled_lets_the_others_go_on() -> None:
-    gathering = Gathering()
-    asked = asyncio.create_task(gathering.coalescer.ask(1))
-    await settle_loop()
-    later = gathering.add(2)
-    asked.cancel()
-    assert await later == 20
-    assert asked.cancelled()
+    assert await gathering.add(1) == 10
+    draining = gathering.coalescer._draining
+    assert await gathering.add(2) == 20
+    assert gathering.coalescer._draining is draining
+    await gathering.coalescer.flush()
+    assert gathering.coalescer._draining is None
 
 
 # --- lanes ------------------------------------------------------------------------------------------------------------

@@ -22,8 +22,6 @@ class Handle:
 
     async def send(self, new: NewJob) -> Receipt[object]:
         """Insert this one, together with whatever else is enqueued while a call is in flight."""
-        if self._coalescer.idle:
-            return await self._coalescer.ask(new)
         future: asyncio.Future[Receipt[object]] = asyncio.get_running_loop().create_future()
         self._coalescer.add(new, future)
         return await future

@@ -22,7 +22,7 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 
-class Call(msgspec.Struct, Generic[R], frozen=True):
+class Call(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """A call of a task, checked and encoded, not yet enqueued. Give it to ``enqueue_many``."""
 
     template: Template

@@ -39,7 +39,7 @@ class Using(TypedDict, total=False):
     id: str | UUID
 
 
-class Template(msgspec.Struct, frozen=True):
+class Template(msgspec.Struct, frozen=True, gc=False):
     """Makes the new jobs of one task and one set of options."""
 
     task: str

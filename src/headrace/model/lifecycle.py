@@ -34,11 +34,8 @@ _NOW = 0.0
 def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budget: int = CRASH_BUDGET) -> Change:
     """An attempt has answered. ``random`` in [0, 1) jitters the retry delay."""
     match outcome:
-        case Returned(None, None):
-            patch = _RETURNED
-        case Returned(result, result_error):
-            text = None if result is None else result.decode()
-            patch = Patch(State.COMPLETED, result=text, result_error=result_error, release_key=True)
+        case Returned():  # without its fields in the pattern: they double the cost of the most common answer
+            patch = _returned(outcome)
         case Raised(failure, final):
             patch = _failed(job, failure, final, policy, random)
         case Refused(failure):
@@ -53,6 +50,13 @@ def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budge
         case _:
             assert_never(outcome)
     return Change(job.id, held(job), patch)
+
+
+def _returned(outcome: Returned) -> Patch:
+    if outcome.result is None and outcome.result_error is None:
+        return _RETURNED
+    text = None if outcome.result is None else outcome.result.decode()
+    return Patch(State.COMPLETED, result=text, result_error=outcome.result_error, release_key=True)
 
 
 def _failed(job: Job, failure: Failure, final: bool, policy: RetryPolicy, random: float) -> Patch:

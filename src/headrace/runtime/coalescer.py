@@ -26,44 +26,18 @@ class Coalescer(Generic[Item, Owner, Answer]):
         self._items: list[Item] = []
         self._owners: list[Owner] = []
         self._draining: asyncio.Task[None] | None = None
-        self._asking = False
-        self._asked: asyncio.Future[None] | None = None
-        """What a flush waits for while an item is asked."""
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is in flight."""
-        return self._draining is None and not self._asking
-
-    async def ask(self, item: Item) -> Answer:
-        """The answer to an item that is handed in while idle: called at once, without a task."""
-        self._asking = True
-        try:
-            return (await self._call([item]))[0]
-        finally:
-            self._asking = False
-            if self._items:
-                self._start()
-            if self._asked is not None:
-                self._asked.set_result(None)
-                self._asked = None
 
     def add(self, item: Item, owner: Owner) -> None:
         """Hand in one item."""
         self._items.append(item)
         self._owners.append(owner)
-        if self.idle:
-            self._start()
-
-    def _start(self) -> None:
-        self._draining = asyncio.get_running_loop().create_task(self._drain())
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def flush(self) -> None:
         """Returns when all that was handed in is answered."""
-        while not self.idle:
-            if self._draining is None and self._asked is None:
-                self._asked = asyncio.get_running_loop().create_future()
-            await asyncio.wait([waiting for waiting in (self._draining, self._asked) if waiting is not None])
+        while self._draining is not None:
+            await asyncio.wait([self._draining])
 
     async def _drain(self) -> None:
         try:
@@ -75,7 +49,7 @@ class Coalescer(Generic[Item, Owner, Answer]):
                 else:
                     self._items, self._owners = [], []
                 await self._send(items, owners)
-                await turn()  # those who were answered may hand in their next item: one batch, not two that alternate
+                await turn()  # whoever was answered may hand in the next item: it needs no new task then
         finally:
             self._draining = None
 

@@ -16,7 +16,7 @@ from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
 
 
-class Settlement(msgspec.Struct, frozen=True):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """One change, and whose it is."""
 
     job: Job

@@ -74,11 +74,6 @@ class Bus:
         """Call ``listener`` for each event of this id."""
         self._listeners.setdefault(event_id, []).append(listener)
 
-    @property
-    def listened(self) -> bool:
-        """Whether anybody listens to anything."""
-        return bool(self._listeners)
-
     def wants(self, event_id: str) -> bool:
         """Whether anybody listens: an event that nobody wants need not be made."""
         return event_id in self._listeners

@@ -31,7 +31,7 @@ class Narrator:
     def settled(self, job: Job, change: Change, attempt: Attempt | None) -> None:
         """What became of it is recorded."""
         state, reason = change.patch.state, change.patch.reason
-        if state is None or not self._bus.listened:
+        if state is None or (state is State.COMPLETED and not self._bus.wants(events.COMPLETED)):
             return
         following = _AFTER.get(state, ())
         if attempt is None:

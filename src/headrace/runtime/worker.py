@@ -188,16 +188,13 @@ class Worker:
                 raise
             outcome = Raised(describe(error))
         self._attempts.end(attempt)
-        match outcome:
-            case Stop.LOST:
-                self._attempts.settle(attempt)
-                self._around.report("worker", LeaseLost(attempt.job.id))
-            case Stop.INTERRUPT:
-                self._completer.add(Settlement(attempt.job, lifecycle.hand_back(attempt.job), attempt))
-            case Stop():
-                raise AssertionError(outcome)
-            case _:
-                self._completer.add(Settlement(attempt.job, self._settle(attempt, outcome), attempt))
+        if not isinstance(outcome, Stop):
+            self._completer.add(Settlement(attempt.job, self._settle(attempt, outcome), attempt))
+        elif outcome is Stop.INTERRUPT:
+            self._completer.add(Settlement(attempt.job, lifecycle.hand_back(attempt.job), attempt))
+        else:
+            self._attempts.settle(attempt)
+            self._around.report("worker", LeaseLost(attempt.job.id))
 
     def _settle(self, attempt: Attempt, outcome: Outcome) -> Change:
         policy = policy_for(attempt.job, attempt.handler, self._around.policies, self._settings.retry)
