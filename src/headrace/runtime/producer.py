@@ -12,7 +12,7 @@ from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.lanes import Lanes
-from headrace.runtime.loop import wait_for
+from headrace.runtime.loop import turn, wait_for
 from headrace.runtime.registry import Handler, Registry, Where
 from headrace.runtime.settings import Settings
 from headrace.storage.contract import Demand, Listener, Storage
@@ -98,6 +98,8 @@ class Producer:
         if notices == self._notices:  # else something came after the look
             self._note_dry(demands, jobs)
         self._start(jobs)
+        if jobs:
+            await turn()  # handlers first: the next look at the storage competes with them for the interpreter
         return 0.0
 
     def _demands(self) -> Sequence[Demand]:

@@ -53,11 +53,21 @@ class Lane:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_conclude, ended)
 
+    def late(self) -> Batch:
+        """What came since the batch was gathered. In its own thread."""
+        with suppress(Empty):
+            return self._take(self._waiting.get_nowait())
+        return []
+
     def _gather(self) -> Batch:
+        with suppress(Empty):
+            return self._take(self._waiting.get(timeout=self._rest() if self._waiting.empty() else None))
+        return []
+
+    def _take(self, operation: AnyOperation | None) -> Batch:
         batch: Batch = []
         rows = 0
         with suppress(Empty):
-            operation = self._waiting.get(timeout=self._rest() if self._waiting.empty() else None)
             while operation is not None:
                 if not operation.future.cancelled():
                     batch.append(operation)
