@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,20 @@ def test_housekeeping_rescues_beside_manual_claims(make: Any) -> None:
     asyncio.run(main())
 
 
+def test_housekeeping_serves_sync_programs_too(make: Any) -> None:
+    app = make(reap=0.02)
+    receipt = app.enqueue("by.hand")
+    assert app.claim(lease=0.03)
+    with app.housekeeping():
+        for _ in range(500):
+            job = app.job(receipt)
+            if job.state is not State.RUNNING:
+                break
+            threading.Event().wait(0.01)
+    assert (job.state, job.crashes) == (State.RETRYING, 1)
+    app.close()
+
+
 # --- the end of things ------------------------------------------------------------------------------------------------
 
 
@@ -415,6 +430,30 @@ async def test_the_second_sigterm_hands_them_back_and_a_storm_loses_nothing(tmp_
     path = program(tmp_path, url, GRACEFUL.format(seconds=20))
     code, out, error = await run(path, signals=2)
     assert (code, out.split("\n"), error) == (0, ["started", "pending 0", ""], "")
+
+
+REPLACED = """
+import signal
+@app.task(name="slow")
+def slow() -> None:
+    threading.Event().wait(1.3)
+    print("started", flush=True)
+    threading.Event().wait(0.5)
+    print("ended", flush=True)
+@app.task(name="rude")
+async def rude() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+rude = rude.enqueue()
+slow.enqueue()
+app.run()
+print(sorted(str(job.state) for job in app.jobs()), flush=True)
+"""
+
+
+@pytest.mark.anyio
+async def test_a_signal_handler_that_a_handler_replaced_is_set_again(tmp_path: Path, url: str) -> None:
+    code, out, error = await run(program(tmp_path, url, REPLACED), signals=1)
+    assert (code, out.split("\n"), error) == (0, ["started", "ended", "['completed', 'completed']", ""], "")
 
 
 def test_two_tasks_of_one_name_are_refused(make: Any) -> None:

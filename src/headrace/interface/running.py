@@ -4,7 +4,14 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from types import TracebackType
 
 from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE
@@ -90,11 +97,25 @@ class Running(Declarations):
                 await self.bus.flush()
         await self.handles_here_closed()
 
-    @contextmanager
-    def background(self, queues: Queues = None) -> Iterator[None]:
+    def background(self, queues: Queues = None) -> AbstractContextManager[None]:
         """A worker in a thread of its own, for sync programs: ``with app.background({"default": 4})``."""
         refuse_running_loop("worker")
         slots = self.slots(queues)
+        return self._in_thread(lambda: self.worker(slots))
+
+    def housekeeping(self) -> "Housekeeping":
+        """Rescue and retention without handlers, beside manual claims, for ``async with`` or ``with``."""
+        return Housekeeping(self._keep_house, self._in_thread)
+
+    @asynccontextmanager
+    async def _keep_house(self) -> AsyncIterator[None]:
+        storage = (await self.here()).storage
+        worker = Worker(self.ids.new(), {}, storage, Registry(), self.settings, self._around(None))
+        async with worker:
+            yield
+
+    @contextmanager
+    def _in_thread(self, make: Callable[[], AbstractAsyncContextManager[object]]) -> Iterator[None]:
         started, stopping = threading.Event(), threading.Event()
         failed: list[BaseException] = []
 
@@ -102,7 +123,7 @@ class Running(Declarations):
             loop, stop = asyncio.get_running_loop(), asyncio.Event()
             wake.append(lambda: loop.call_soon_threadsafe(stop.set))
             try:
-                async with self.worker(slots):
+                async with make():
                     started.set()
                     await stop.wait()
             except BaseException as error:
@@ -126,14 +147,6 @@ class Running(Declarations):
             if failed:
                 raise failed[0]
 
-    @asynccontextmanager
-    async def housekeeping(self) -> AsyncIterator[None]:
-        """Rescue and retention without handlers, beside manual claims."""
-        storage = (await self.here()).storage
-        worker = Worker(self.ids.new(), {}, storage, Registry(), self.settings, self._around(None))
-        async with worker:
-            yield
-
     def _around(self, end_process: Callable[[int], None] | None) -> Surroundings:
         return Surroundings(
             clock=self.clock,
@@ -147,6 +160,40 @@ class Running(Declarations):
             policies=self.queue_policies(),
             exit=end_process,
         )
+
+
+class Housekeeping:
+    """Runs while it is entered: on the running loop with ``async with``, in a thread with ``with``."""
+
+    def __init__(
+        self,
+        make: Callable[[], AbstractAsyncContextManager[None]],
+        in_thread: Callable[[Callable[[], AbstractAsyncContextManager[None]]], AbstractContextManager[None]],
+    ) -> None:
+        self._make, self._in_thread = make, in_thread
+        self._here: AbstractAsyncContextManager[None] | None = None
+        self._there: AbstractContextManager[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._here = self._make()
+        await self._here.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._here is not None:
+            await self._here.__aexit__(kind, error, trace)
+
+    def __enter__(self) -> None:
+        refuse_running_loop("housekeeping")
+        self._there = self._in_thread(self._make)
+        self._there.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._there is not None:
+            self._there.__exit__(kind, error, trace)
 
 
 @contextmanager

@@ -234,7 +234,10 @@ class CorruptStore(StoreError):
     """The store is damaged, or not a store at all. It is never re-created or deleted."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(f"{path} is damaged or no headrace store: {why}; it was left as it is (restore a backup)")
+        super().__init__(
+            f"{path} is damaged or no headrace store: {why}; it was left as it is; "
+            "restore a backup, or see what headrace doctor --salvage can copy"
+        )
         self.path = path
 
 
