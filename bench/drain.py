@@ -5,9 +5,8 @@ import statistics
 from pathlib import Path
 from time import perf_counter
 
-from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, run_python, store
+from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, run_python, store, task_of
 from headrace import Headrace
-from headrace.interface.task import Task
 
 _ROUNDS = 5
 
@@ -49,8 +48,7 @@ async def _fill_and_close(app: Headrace, jobs: int) -> None:
 
 
 async def _fill(app: Headrace, jobs: int) -> None:
-    handler = app.registry.require("noop")
-    task = Task(app, handler.function, handler)
+    task = task_of(app, "noop")
     for _ in range(jobs // 1000):
         await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
 

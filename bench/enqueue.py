@@ -6,9 +6,8 @@ import sqlite3
 import statistics
 from time import perf_counter
 
-from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, store
-from headrace import Headrace
-from headrace.interface.task import Task
+from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, store, task_of
+from headrace import Headrace, Task
 
 _ROUNDS = 5
 
@@ -36,12 +35,11 @@ def _median(kind: str, work: "object") -> float:
 
 async def _rate(url: str, work: "object") -> float:
     app = make_app(url)
-    task = app.registry.require("noop")
     async with app:
-        bound = Task(app, task.function, task)
-        await bound.aenqueue(**PAYLOAD)
+        task = task_of(app, "noop")
+        await task.aenqueue(**PAYLOAD)
         started = perf_counter()
-        count = await work(app, bound)
+        count = await work(app, task)
         return count / (perf_counter() - started)
 
 

@@ -5,8 +5,7 @@ import statistics
 import sys
 from time import monotonic
 
-from bench.setting import SQLITE, Figure, make_app, marks, run_python, store
-from headrace.interface.task import Task
+from bench.setting import SQLITE, Figure, make_app, marks, run_python, store, task_of
 
 _SAMPLES = 200
 _IDLE_SECONDS = 20
@@ -33,10 +32,9 @@ def _p99(samples: list[float]) -> float:
 
 async def _inside(url: str) -> list[float]:
     app = make_app(url)
-    handler = app.registry.require("mark")
     marks.clear()
     async with app, app.worker({"default": 10}):
-        task = Task(app, handler.function, handler)
+        task = task_of(app, "mark")
         for sample in range(_SAMPLES):
             await app.aresult(await task.aenqueue(monotonic()), 10)
             await asyncio.sleep(0.002 + sample % 7 / 1000)
@@ -69,10 +67,9 @@ def _processor_share(pid: int) -> float:
 
 async def _send(url: str, child: "object") -> list[float]:
     app = make_app(url)
-    handler = app.registry.require("mark")
     samples = []
     async with app:
-        task = Task(app, handler.function, handler)
+        task = task_of(app, "mark")
         for sample in range(_SAMPLES):
             await task.aenqueue(monotonic())
             samples.append(float(await asyncio.to_thread(child.stdout.readline)))

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic, perf_counter
 
-from headrace import Headrace
+from headrace import Headrace, Task
 
 PAYLOAD = {"user": 123456, "email": "user123456@example.com", "kind": "welcome", "note": "x" * 23, "flag": True}
 """110 bytes of JSON."""
@@ -53,6 +53,13 @@ def make_app(url: str) -> Headrace:
         marks.append(monotonic() - sent)
 
     return app
+
+
+def task_of(app: Headrace, name: str) -> Task:
+    """The task of this name, to enqueue with."""
+    handler = app.registry.get(name)
+    assert handler is not None
+    return Task(app, handler.function, handler)
 
 
 marks: list[float] = []

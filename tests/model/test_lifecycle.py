@@ -318,7 +318,3 @@ def test_what_operators_do_is_guarded_by_state_not_by_holder(change: object, sta
     order = change(row(state=state))  # type: ignore[operator]
     assert isinstance(order.guard, In)
     assert state in order.guard.states
-
-
-def test_final_states_are_final() -> None:
-    assert {state for state in State if lifecycle.is_final(row(state=state))} == FINAL

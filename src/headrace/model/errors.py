@@ -91,15 +91,6 @@ class AlreadyRegistered(HeadraceError):
         self.name = name
 
 
-class UnknownTask(HeadraceError, LookupError):
-    """A task name that this program doesn't register."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        listing = ", ".join(sorted(known)[:10]) or "none"
-        super().__init__(f"no task is registered as {name!r}; registered here: {listing}")
-        self.name = name
-
-
 class UseAsync(HeadraceError, RuntimeError):
     """A sync call on a thread whose event loop is running."""
 

@@ -10,7 +10,7 @@ from headrace.model.change import Change, Ended, Guard, Held, In, Patch
 from headrace.model.job import Job
 from headrace.model.outcome import Crashed, Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
 from headrace.model.retry import RetryPolicy
-from headrace.model.state import FINAL, RUNNING, WAITING, State
+from headrace.model.state import RUNNING, WAITING, State
 
 CRASH_BUDGET = 3
 """Crashes after which a job that crashed while alone is dead."""
@@ -148,8 +148,3 @@ def run_now(job: Job) -> Change | None:
 def held(job: Job) -> Held:
     """The fence: whoever claimed or reclaimed the job as it stands here."""
     return Held(job.worker or "", job.generation)
-
-
-def is_final(job: Job) -> bool:
-    """Whether nothing but an operator's retry can move it."""
-    return job.state in FINAL

@@ -52,8 +52,6 @@ class Producer:
         self._notices = 0
         self._listener: Listener | None = None
         self.stopped = False
-        self.claimed_at = 0.0
-        """When the last claim was answered, by the monotonic clock: what liveness means."""
 
     def free(self) -> None:
         """A slot may be free."""
@@ -94,7 +92,6 @@ class Producer:
             return await self._wait()
         notices = self._notices
         jobs = await self._storage.claim(self._worker_id, demands)
-        self.claimed_at = self._clock.monotonic()
         if notices == self._notices:  # else something came after the look
             self._note_dry(demands, jobs)
         self._start(jobs)

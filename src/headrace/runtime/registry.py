@@ -8,7 +8,7 @@ from typing import get_type_hints
 import msgspec
 
 from headrace.model.codec import Call, Signature, decode_bytes
-from headrace.model.errors import AlreadyRegistered, UnknownTask
+from headrace.model.errors import AlreadyRegistered
 from headrace.model.job import NORMAL, Encoding, Job
 from headrace.model.retry import RetryPolicy
 
@@ -71,13 +71,6 @@ class Registry:
     def get(self, name: str) -> Handler | None:
         """The handler of this task, if this program has one."""
         return self._handlers.get(name)
-
-    def require(self, name: str) -> Handler:
-        """The handler of this task, or UnknownTask."""
-        handler = self._handlers.get(name)
-        if handler is None:
-            raise UnknownTask(name, list(self._handlers))
-        return handler
 
     def all(self) -> Sequence[Handler]:
         """Every handler, in order of registration."""
