@@ -34,7 +34,7 @@ _NOW = 0.0
 def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budget: int = CRASH_BUDGET) -> Change:
     """An attempt has answered. ``random`` in [0, 1) jitters the retry delay."""
     match outcome:
-        case Returned():  # without its fields in the pattern: they double the cost of the most common answer
+        case Returned():  # fields in the pattern cost 2.5 times as much, on the path of every completion
             patch = _returned(outcome)
         case Raised(failure, final):
             patch = _failed(job, failure, final, policy, random)
