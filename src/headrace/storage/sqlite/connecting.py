@@ -6,7 +6,7 @@ from urllib.parse import quote
 APPLICATION_ID = 0x48445243
 """HDRC, in the header of every file of ours."""
 _CACHE_KIB = 16_384
-"""Pages kept in memory by the writer. The system caches the file as well; with 64 MiB a worker's peak was 33 MB higher."""
+"""Pages kept in memory by the writer. The system caches the file too; with 64 MiB a worker peaked 33 MB higher."""
 _PATIENT = 5.0
 """Seconds a reader waits for the rare lock of a recovery."""
 
