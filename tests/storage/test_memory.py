@@ -110,7 +110,7 @@ async def test_pruned_jobs_leave_nothing_behind(storage, ids, clock):
         clock.advance(1)
     rows = storage._store.rows
     assert len(rows.jobs) == 10
-    assert len(rows.ageing[State.COMPLETED]._run) < 200
+    assert len(rows.lanes["q"].ageing[State.COMPLETED]._run) < 200
     assert len(rows.lanes["q"].finals[State.COMPLETED]._run) < 200
     await storage.find(Filter(), limit=5)
     assert len(rows._ids) < 200

@@ -19,7 +19,7 @@ from headrace.model.retry import RetryPolicy
 from headrace.runtime.events import EVENTS, Listener
 from headrace.runtime.executor import Middleware
 from headrace.runtime.registry import Handler, Where, is_async, returns_of
-from headrace.runtime.worker import Hook
+from headrace.runtime.surroundings import Hook
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -22,7 +22,8 @@ from headrace.model.errors import InvalidOption
 from headrace.model.names import check_name
 from headrace.runtime.registry import Registry
 from headrace.runtime.settings import CONCURRENCY
-from headrace.runtime.worker import Surroundings, Worker
+from headrace.runtime.surroundings import Surroundings
+from headrace.runtime.worker import Worker
 
 Queues = Mapping[str, int] | Sequence[str] | None
 """Slots by queue; or names, with 4 slots each; or None, for all queues that tasks name."""

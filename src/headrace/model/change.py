@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from headrace.model.job import HISTORY, AttemptRecord, Job, NewJob, Until
+from headrace.model.job import HISTORY, LOG_LINES, AttemptRecord, Job, NewJob, Notes, Until
 from headrace.model.outcome import Failure
 from headrace.model.record import Put
 from headrace.model.state import FINAL, RUNNING, WAITING, State
@@ -60,6 +60,8 @@ class Patch(msgspec.Struct, frozen=True, gc=False):
     release_key: bool = False
     take_key: bool = False
     """Takes its dedup key back, or ends in the verdict HELD and changes nothing."""
+    notes: Notes | None = None
+    """Progress to put in place of what was noted, where given, and lines to add to the log."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -162,6 +164,7 @@ def patched(job: Job, patch: Patch, now: int) -> Job:
         result=None if patch.reset else patch.result if patch.result is not None else job.result,
         result_error=None if patch.reset else patch.result_error or job.result_error,
         history=job.history if patch.ended is None else _remembered(job, patch.ended, now),
+        notes=job.notes if patch.notes is None else _noted(job.notes or Notes(), patch.notes, now),
     )
 
 
@@ -178,6 +181,16 @@ def _remembered(job: Job, ended: Ended, now: int) -> tuple[AttemptRecord, ...]:
         job.attempt, job.worker or "", job.started_at or job.enqueued_at, now, ended.outcome, ended.failure
     )
     return (*job.history, record)[-HISTORY:]
+
+
+def _noted(before: Notes, new: Notes, now: int) -> Notes:
+    told = new.percent is not None or new.message is not None
+    return Notes(
+        percent=new.percent if told else before.percent,
+        message=new.message if told else before.message,
+        noted_at=now if told else before.noted_at,
+        lines=(*before.lines, *new.lines)[-LOG_LINES:],
+    )
 
 
 def promoted(job: Job) -> Job:

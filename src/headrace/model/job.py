@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from headrace.model.outcome import Failure
+from headrace.model.record import Put
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import State
 
@@ -15,6 +16,8 @@ LOW = 10000
 
 HISTORY = 20
 """How many ended attempts a job remembers; the oldest go first."""
+LOG_LINES = 100
+"""How many lines of its handlers a job remembers; the oldest go first."""
 
 
 class Encoding(StrEnum):
@@ -44,8 +47,8 @@ class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Seconds an attempt may take; 0 is without limit."""
     max_attempts: int | None = None
     retry: RetryPolicy | None = None
-    retention: float | None = None
-    """Seconds the job is kept once final."""
+    retention: float | dict[str, float] | None = None
+    """Seconds the job is kept once final; or by state, where states left out go by the queue's rule."""
     headers: dict[str, str] = {}
 
 
@@ -71,6 +74,8 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     window: float | None = None
     """Seconds that the key holds, with ``Until.WINDOW``."""
     options: Options = DEFAULT_OPTIONS
+    puts: tuple[Put, ...] = ()
+    """Records that are written if and only if this job is: not where it is a duplicate. Without ``expect``."""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -83,6 +88,28 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     outcome: str
     """``failed``, ``timeout``, ``crashed``, ``cancelled``, ``snoozed``, ``throttled``, ``unknown_task``."""
     failure: Failure | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One line that a handler wrote to the job's log."""
+
+    at: int
+    """By the worker's clock."""
+    attempt: int
+    level: str
+    text: str
+
+
+class Notes(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What handlers told of their work on a job."""
+
+    percent: float | None = None
+    """0 to 100."""
+    message: str | None = None
+    noted_at: int | None = None
+    """When the progress was recorded."""
+    lines: tuple[LogLine, ...] = ()
+    """Of the job's log, oldest first."""
 
 
 class Job(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -134,6 +161,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Why the result could not be kept."""
     history: tuple[AttemptRecord, ...] = ()
     """The last attempts that ended without completing, oldest first."""
+    notes: Notes | None = None
+    """Progress and log lines."""
 
     @property
     def last_error(self) -> str | None:
@@ -142,3 +171,9 @@ class Job(msgspec.Struct, frozen=True, gc=False, array_like=True):
             if record.failure is not None:
                 return f"{record.failure.kind}: {record.failure.message}"
         return None
+
+
+def retention_of(options: Options, state: State) -> float | None:
+    """Seconds that a job with these options is kept once final in this state; None: as its queue says."""
+    asked = options.retention
+    return asked.get(state) if isinstance(asked, dict) else asked

@@ -37,14 +37,26 @@ class Put(msgspec.Struct, frozen=True, gc=False):
 
 
 class QueueControl(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The value of a record of kind ``queue``: what every claim of that queue obeys."""
+    """The value of a record of kind ``queue``: what every claim of that queue obeys, and how long its jobs are kept."""
 
     concurrency: int | None = None
     """The ceiling: most jobs running at once, over all workers."""
     paused: bool = False
+    cools_until: int | None = None
+    """Gives no job before this instant, milliseconds since 1970 UTC: an upstream asked for a rest."""
+    retention: dict[str, float] | None = None
+    """Seconds that final jobs are kept, by state; states left out go by the app's rule."""
 
 
 QUEUE = "queue"
 """The kind of queue control records; their name is the queue's."""
 LEASE = "lease"
 """The kind of leader leases."""
+SCHEDULE = "schedule"
+"""The kind of schedules; their name is the schedule's."""
+LIMIT = "limit"
+"""The kind of rate buckets; their name is the limit's."""
+WORKER = "worker"
+"""The kind of what workers tell of themselves; their name is the worker's id."""
+KV = "kv"
+"""The kind of users' own records."""

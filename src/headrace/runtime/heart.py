@@ -66,6 +66,8 @@ class Heart:
         self._stopping_since: dict[Attempt, float] = {}
         """Attempts that were told to stop; infinity once that was reported."""
         self._beat_at = clock.monotonic() + settings.beat
+        self.beaten_at = clock.monotonic()
+        """When the last beat that succeeded was sent; the worker's start sent one. Read by any thread."""
 
     def stop(self) -> None:
         """End the lease and then ``main``."""
@@ -123,7 +125,9 @@ class Heart:
     async def _beat(self) -> None:
         held = {attempt.job.id: attempt for attempt in self._attempts.held()}
         holding = [Holding(job_id, attempt.job.generation) for job_id, attempt in held.items()]
+        sent_at = self._clock.monotonic()
         beat = await self._storage.beat(self._worker_id, holding, self._settings.lease)
+        self.beaten_at = sent_at
         self._beat_at = self._clock.monotonic() + self._settings.beat
         for job_id in beat.lost:  # by attempt: the same job may have been claimed anew meanwhile, and be ours
             self._worker_loop.call_soon_threadsafe(held[job_id].stop_for, Stop.LOST)

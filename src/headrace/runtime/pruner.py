@@ -1,33 +1,17 @@
-"""Sweeps final jobs that are kept long enough. One leader at a time, in bounded batches."""
+"""Sweeps final jobs that are kept long enough, in bounded batches."""
 
-from collections.abc import Mapping
-
-import msgspec
-
-from headrace.model.record import LEASE, Expect, Put
-from headrace.model.state import State
-from headrace.storage.contract import Keep, Storage
+from headrace.runtime.settings import Settings
+from headrace.storage.contract import Storage
 
 _BATCH = 1_000
-_NAME = "pruner"
 
 
 class Pruner:
-    """``prune_once`` sweeps one batch if this process leads, and tells whether there may be more."""
+    """Two at once do no harm: a leader does it, to save work."""
 
-    def __init__(self, worker_id: str, storage: Storage, keep: Mapping[State, Keep], lease: float) -> None:
-        self._worker_id, self._storage, self._keep, self._lease = worker_id, storage, keep, lease
+    def __init__(self, storage: Storage, settings: Settings) -> None:
+        self._storage, self._settings = storage, settings
 
-    async def prune_once(self) -> bool:
-        """One batch. True: sweep on. The lease saves work only: sweeping twice would do no harm."""
-        if not await self._lead():
-            return False
-        return await self._storage.prune(self._keep, _BATCH) == _BATCH
-
-    async def _lead(self) -> bool:
-        leases = [record for record in await self._storage.records(LEASE) if record.name == _NAME]
-        mine = msgspec.json.encode(self._worker_id).decode()
-        if leases and leases[0].value != mine:
-            return False
-        expect = leases[0].version if leases else Expect.ABSENT
-        return (await self._storage.put([Put(LEASE, _NAME, mine, expect, self._lease)]))[0]
+    async def prune_once(self) -> int:
+        """One bounded sweep: how much was removed. As much as a sweep may: there may be more."""
+        return await self._storage.prune(self._settings.keep, _BATCH)

@@ -2,60 +2,37 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-import msgspec
-
 from headrace.model import lifecycle
-from headrace.model.change import Change
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Job
-from headrace.model.outcome import Failure, Outcome, Raised
-from headrace.model.retry import RetryPolicy
+from headrace.model.outcome import Failure, Raised
 from headrace.model.state import State
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
-from headrace.runtime.events import Bus
-from headrace.runtime.executor import Executor, Middleware
+from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
 from headrace.runtime.heart import Heart
+from headrace.runtime.housekeeping import Housekeeping
 from headrace.runtime.lanes import Lanes
-from headrace.runtime.loop import Loop, Report, jittered, loop_turns
+from headrace.runtime.loop import Loop, loop_turns
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.process import run_assignment
 from headrace.runtime.producer import Producer
-from headrace.runtime.pruner import Pruner
-from headrace.runtime.registry import Registry, policy_for
-from headrace.runtime.rescuer import Rescuer
+from headrace.runtime.registry import Registry
 from headrace.runtime.settings import Settings
+from headrace.runtime.settler import Settler
+from headrace.runtime.surroundings import Hook, Surroundings
 from headrace.storage.contract import Storage
-from headrace.system.clock import Clock
-from headrace.system.ids import Entropy
-from headrace.system.spawn import Hosted, Processes, Spawn
+from headrace.system.spawn import Hosted, Processes
 
-Hook = Callable[[], Awaitable[None] | None]
 _IDLE_LOOK = 0.05
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What a worker takes from the outside world and from its app."""
-
-    clock: Clock
-    entropy: Entropy
-    spawn: Spawn
-    bus: Bus
-    report: Report
-    middleware: Sequence[Middleware] = ()
-    start_hooks: Sequence[Hook] = ()
-    stop_hooks: Sequence[Hook] = ()
-    policies: Mapping[str, RetryPolicy] = {}
-    """Retry policies by queue."""
-    exit: Callable[[int], None] | None = None
-    """Ends the process where a handler can't be stopped otherwise; None where the process isn't ours to end."""
 
 
 class Worker:
@@ -82,6 +59,8 @@ class Worker:
         self._producer = Producer(
             worker_id, storage, registry, self._attempts, self._lanes, settings, around.clock, self._completer
         )
+        self._settler = Settler(settings, around)
+        self._housekeeping = Housekeeping(worker_id, storage, settings, around, self._narrator, self._beaten_at)
         self._loops = self._make_loops()
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None
@@ -90,16 +69,11 @@ class Worker:
         self._stopped = False
 
     def _make_loops(self) -> Sequence[Loop]:
-        storage, settings, around = self._storage, self._settings, self._around
-        rescuer = Rescuer(self.id, storage, around.entropy, settings.crash_budget, self._narrator.rescued)
-        pruner = Pruner(self.id, storage, settings.keep, settings.prune * 2)
-        steps = {
-            "producer": self._producer.step,
-            "ear": self._producer.hear,
-            "rescuer": self._every(settings.reap, rescuer.rescue_once),
-            "pruner": self._every(settings.prune, pruner.prune_once),
-        }
-        return [Loop(name, step, around.entropy, around.report) for name, step in steps.items()]
+        steps = {"producer": self._producer.step, "ear": self._producer.hear} | dict(self._housekeeping.steps)
+        return [Loop(name, step, self._around.entropy, self._around.report) for name, step in steps.items()]
+
+    def _beaten_at(self) -> float:
+        return -math.inf if self._heart is None else self._heart.beaten_at
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -135,6 +109,7 @@ class Worker:
             await self._drain(self._settings.grace if grace is None else grace)
             await asyncio.wait(self._tasks) if self._tasks else None
             await self._hand_back()
+            await self._resign()
         finally:
             await self._end()
         await _call_hooks(self._around.stop_hooks)
@@ -189,16 +164,12 @@ class Worker:
             outcome = Raised(describe(error))
         self._attempts.end(attempt)
         if not isinstance(outcome, Stop):
-            self._completer.add(Settlement(attempt.job, self._settle(attempt, outcome), attempt))
+            self._completer.add(Settlement(attempt.job, self._settler.settle(attempt, outcome), attempt))
         elif outcome is Stop.INTERRUPT:
             self._completer.add(Settlement(attempt.job, lifecycle.hand_back(attempt.job), attempt))
         else:
             self._attempts.settle(attempt)
             self._around.report("worker", LeaseLost(attempt.job.id))
-
-    def _settle(self, attempt: Attempt, outcome: Outcome) -> Change:
-        policy = policy_for(attempt.job, attempt.handler, self._around.policies, self._settings.retry)
-        return lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
 
     def _settled(self, settlement: Settlement, applied: bool) -> None:
         if settlement.attempt is not None:
@@ -239,6 +210,12 @@ class Worker:
         if jobs:
             await self._give(self._storage, jobs)
 
+    async def _resign(self) -> None:
+        try:
+            await self._housekeeping.leader.resign()
+        except Exception as error:
+            self._around.report("worker", error)
+
     async def _give(self, storage: Storage, jobs: Sequence[Job]) -> None:
         try:
             await storage.apply([lifecycle.hand_back(job) for job in jobs])
@@ -255,15 +232,9 @@ class Worker:
         others = [held.job for held in self._attempts.held() if held is not attempt]
         await self._give(storage, others)
         failure = Failure("Timeout", f"ran longer than timeout={attempt.timeout:g} s and blocked the event loop")
-        await storage.apply([self._settle(attempt, Raised(failure))])
+        await storage.apply([self._settler.settle(attempt, Raised(failure))])
         await storage.beat(self.id, (), 0)
         self._around.exit(BLOCKED_EXIT)
-
-    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
-        async def step() -> float:
-            return 0.0 if await work() else jittered(seconds, self._around.entropy)
-
-        return step
 
 
 class ClaimingStopped(RuntimeError):

@@ -14,6 +14,7 @@ from headrace.model.change import Change, Verdict
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import State
+from headrace.model.timeline import Entry
 
 R = TypeVar("R")
 
@@ -89,6 +90,24 @@ class Keep(msgspec.Struct, frozen=True):
     """Per queue."""
 
 
+class Span(msgspec.Struct, frozen=True):
+    """Which entries ``history`` returns."""
+
+    kind: str
+    queue: str | None = None
+    since: int | None = None
+    """Not before this instant."""
+    until: int | None = None
+    """Before this instant."""
+
+
+class Entries(msgspec.Struct, frozen=True):
+    """Entries, oldest first, and the cursor to pass as ``after`` for the next ones; None at the end."""
+
+    entries: Sequence[Entry]
+    next: str | None
+
+
 class Listener(Protocol):
     """Hears notices from the moment it was made, so that none falls between a look and a wait."""
 
@@ -139,19 +158,19 @@ class Storage(Protocol):
         held dedup key gives ``duplicate`` and the holder's id, for that item only. A key holds per queue: with
         ``Until.FINISHED`` until its job is final, with ``Until.CLAIMED`` until its job is first claimed, with
         ``Until.WINDOW`` until ``window`` seconds after the insert, whatever becomes of the job. Inside one call the
-        first of a key wins. A job due now is ``pending``, a later one ``scheduled``. Returns only when durable as
-        declared; wakes listeners of ``queue:<name>``.
+        first of a key wins. A job due now is ``pending``, a later one ``scheduled``. A job's own ``puts`` are done if
+        and only if it was inserted by this call. Returns only when durable as declared; wakes listeners of
+        ``queue:<name>``.
         """
         ...
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
         """One atomic step: of each queue demanded, a bounded batch of due scheduled and retrying jobs becomes
         ``pending``; then at most ``limit`` pending ones are taken in (priority, due time, id) order and are the
-        worker's: ``running``, attempt + 1, generation + 1, not ``alone``; a key held ``Until.CLAIMED`` is given up
-        for good. No job goes to two workers. Never above the queue's ceiling, counted over its running rows; a paused
-        queue gives none (both from its QueueControl record). Running rows are never touched. A worker without a live
-        lease gets none.
-        """
+        worker's: ``running``, attempt + 1, generation + 1, not ``alone``; a key held ``Until.CLAIMED`` is given
+        up for good. No job goes to two workers. Never above the queue's ceiling, counted over its running rows;
+        a paused queue gives none, nor one that cools (all from its QueueControl record). Running rows are never
+        touched. A worker without a live lease gets none."""
         ...
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
@@ -160,6 +179,10 @@ class Storage(Protocol):
         once. Tells which of ``holding`` it no longer holds under that generation, and which of its jobs somebody
         wants stopped. Leases run on a clock that no wall-clock step moves.
         """
+        ...
+
+    async def leases(self) -> Mapping[str, float]:
+        """In how many seconds the lease of each worker runs out that is not forgotten; 0 or less: it has."""
         ...
 
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
@@ -181,11 +204,16 @@ class Storage(Protocol):
         ...
 
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
-        """Compare-and-set, each item alone atomic: True where it was done. A ttl runs on the clock of leases."""
+        """Compare-and-set, each item alone atomic: True where it was done. A ttl runs on the clock of leases. A put
+        that was done, here or beside jobs and changes, wakes listeners of ``record:<kind>``; that of a QueueControl
+        also those of ``queue:<name>``."""
         ...
 
-    async def records(self, kind: str) -> Sequence[Record]:
-        """The committed records of one kind that have not lapsed, by name."""
+    async def records(
+        self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
+        """The committed records of one kind that have not lapsed, by name: of these ``names`` only, of names above
+        ``after`` only, at most ``limit``."""
         ...
 
     async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
@@ -204,10 +232,27 @@ class Storage(Protocol):
         """Removes jobs that are not running, and frees their keys, windows too: APPLIED, STALE (it runs) or MISSING."""
         ...
 
-    async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
+    async def prune(
+        self,
+        keep: Mapping[State, Keep],
+        limit: int,
+        *,
+        of_queues: Mapping[str, Mapping[State, Keep]] = {},
+        entries: Mapping[str, float] = {},
+    ) -> int:
         """Removes at most ``limit`` final jobs that are older than their age or beyond the count per queue, oldest
-        first, and how many it removed. Never a waiting or running job. Frees no key but those of removed jobs, and
-        no window before its end; forgets lapsed keys and records."""
+        first, and how many it removed. A state named for a queue in ``of_queues`` goes by that rule there; what a job
+        itself asks for wins over both. Never a waiting or running job. Frees no key but those of removed jobs, and
+        no window before its end; forgets lapsed keys and records. Removes also at most ``limit`` entries of each kind
+        named that are older than so many seconds, and counts them in."""
+        ...
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        """Keeps these rows of the timeline; one whose id is there already replaces that."""
+        ...
+
+    async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
+        """Committed entries that pass, by instant and id, from the cursor on."""
         ...
 
     async def next_due(self, queues: Collection[str]) -> float | None:
@@ -215,6 +260,6 @@ class Storage(Protocol):
         ...
 
     def listen(self, topics: Collection[str]) -> Listener:
-        """Hears notices on topics such as ``queue:email``, ``job:<id>``, ``worker:<id>``. A hint: notices may come for
-        nothing, and may be lost; correctness never depends on them."""
+        """Hears notices on topics such as ``queue:email``, ``job:<id>``, ``worker:<id>``, ``record:<kind>``. A hint:
+        notices may come for nothing, and may be lost; correctness never depends on them."""
         ...

@@ -10,6 +10,7 @@ import pytest
 from shell import Shell
 
 from headrace import State
+from headrace.storage.sqlite.migrating import LATEST
 
 UNKNOWN = "01a2021c-617a-734e-9f93-bd7ca1a4c633"
 EVIL = "\x1b]0;title\x07[bold red]:smile:\u202e\x9b2J"
@@ -114,7 +115,7 @@ def test_jobs_filters_and_pages(shell: Shell) -> None:
 
 
 def test_jobs_of_an_empty_store(shell: Shell) -> None:
-    assert shell("migrate", "shop:app").out == "sqlite:///jobs.db has schema 1\n"
+    assert shell("migrate", "shop:app").out == f"sqlite:///jobs.db has schema {LATEST}\n"
     assert shell("jobs", "shop:app").out == "no jobs\n"
     assert shell("jobs", "shop:app", "--json").json == {"jobs": [], "next": None}
 
@@ -223,7 +224,7 @@ def test_doctor(shell: Shell) -> None:
     assert not (shell.folder / "jobs.db").exists()
     dead_job(shell)
     report = shell("doctor", "shop:app", "--json").json
-    assert report["schema"] == 1
+    assert report["schema"] == LATEST
     assert report["dead"] == 1
     assert "survives" in report["promise"]
     assert report["sqlite"] == sqlite3.sqlite_version

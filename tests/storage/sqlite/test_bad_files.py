@@ -181,13 +181,14 @@ async def test_an_older_schema_is_migrated_only_where_that_is_allowed(
     await _made(make)
     from headrace.storage.sqlite import migrating, store
 
-    monkeypatch.setitem(migrating._MIGRATIONS, 2, "ALTER TABLE jobs ADD COLUMN later TEXT;\n")
+    newest = migrating.LATEST + 1
+    monkeypatch.setitem(migrating._MIGRATIONS, newest, "ALTER TABLE jobs ADD COLUMN later TEXT;\n")
     for module in (migrating, inspection, store):
-        monkeypatch.setattr(module, "LATEST", 2)
+        monkeypatch.setattr(module, "LATEST", newest)
     assert "migrate" in await _refused(make, SchemaTooOld, auto_migrate=False)
     await _made(make)
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (newest,)
     assert connection.execute("SELECT count(later) FROM jobs").fetchone() == (0,)
     connection.close()
 

@@ -41,6 +41,13 @@ class Leases:
         end = self._ends.get(worker)
         return end is not None and not end.reached(now)
 
+    def left(self, now: BootTime) -> dict[str, float]:
+        """In how many seconds each lease runs out."""
+        return {
+            worker: (end.at - now.at) / 1000 if end.boot_id == now.boot_id else 0.0
+            for worker, end in self._ends.items()
+        }
+
     def forget_ended(self, holding: Container[str], now: BootTime) -> None:
         """Drops the leases that have run out of workers that hold nothing."""
         for worker in [worker for worker, end in self._ends.items() if worker not in holding and end.reached(now)]:

@@ -1,6 +1,6 @@
 """Small named records, changed by compare-and-set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -51,10 +51,17 @@ class Records:
             else:
                 self._kept[name] = kept
 
-    def of_kind(self, kind: str, now: BootTime) -> Sequence[Record]:
+    def of_kind(
+        self, kind: str, now: BootTime, names: Collection[str] | None, after: str | None, limit: int | None
+    ) -> Sequence[Record]:
         """Those that have not lapsed, by name."""
-        found = [kept.record for kept in self._kept.values() if kept.record.kind == kind and not _lapsed(kept, now)]
-        return sorted(found, key=lambda record: record.name)
+        if names is None:
+            kept_ones = [kept for (own_kind, _), kept in self._kept.items() if own_kind == kind]
+        else:
+            kept_ones = [self._kept[kind, name] for name in set(names) if (kind, name) in self._kept]
+        found = [kept.record for kept in kept_ones if not _lapsed(kept, now)]
+        ordered = sorted(found, key=lambda record: record.name)
+        return [record for record in ordered if after is None or record.name > after][:limit]
 
     def control(self, queue: str, now: BootTime) -> QueueControl:
         """What claims of this queue obey."""

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from headrace.model.change import order
-from headrace.model.job import Job
+from headrace.model.job import Job, retention_of
 from headrace.model.state import FINAL, State
 from headrace.storage.memory.line import Line
 
@@ -23,6 +23,8 @@ class Lane:
         self.pending: Line[tuple[int, int, str]] = Line(rows.is_pending)
         self.later: Line[tuple[int, str]] = Line(rows.is_later)
         self.finals: dict[State, Line[tuple[int, str]]] = {state: Line(rows.ended_as(state)) for state in FINAL}
+        self.ageing: dict[State, Line[tuple[int, str]]] = {state: Line(rows.ended_as(state)) for state in FINAL}
+        """Final jobs by the moment they became so, but for those that have a retention of their own."""
 
 
 class Rows:
@@ -32,8 +34,6 @@ class Rows:
         self.jobs: dict[str, Job] = {}
         self.lanes: dict[str, Lane] = {}
         self.held_by: defaultdict[str, set[str]] = defaultdict(set)
-        self.ageing: dict[State, Line[tuple[int, str]]] = {state: Line(self.ended_as(state)) for state in FINAL}
-        """Final jobs by the moment they became so, but for those that have a retention of their own."""
         self.expiring: dict[State, Line[tuple[int, str]]] = {state: Line(self._expires) for state in FINAL}
         """Final jobs by the moment their own retention ends."""
         self._finals: Counter[State] = Counter()
@@ -79,11 +79,11 @@ class Rows:
         del self.jobs[job.id]
         self._step_out(job, self.lanes[job.queue])
 
-    def crowded(self, state: State, most: int) -> list[Lane]:
-        """The queues that have more jobs than that in this state, by name."""
-        if self._finals[state] <= most:
-            return []  # not even all together: the usual case, and no look at ten thousand queues
-        return [self.lanes[queue] for queue in sorted(q for q, lane in self.lanes.items() if lane.counts[state] > most)]
+    def ended(self, state: State) -> list[tuple[str, Lane]]:
+        """The queues that have jobs in this final state, by name."""
+        if not self._finals[state]:
+            return []
+        return sorted((queue, lane) for queue, lane in self.lanes.items() if lane.counts[state])
 
     def newest_first(self, after: str | None) -> Iterator[Job]:
         """Jobs in falling order of their ids, from below ``after``."""
@@ -112,8 +112,8 @@ class Rows:
             entry = (job.finished_at or 0, job.id)
             self._finals[state] += 1
             lane.finals[state].push(entry)
-            if job.options.retention is None:
-                self.ageing[state].push(entry)
+            if retention_of(job.options, state) is None:
+                lane.ageing[state].push(entry)
             else:
                 self.expiring[state].push((_expires_at(job), job.id))
 
@@ -132,7 +132,7 @@ class Rows:
         else:
             self._finals[state] -= 1
             lane.finals[state].forget(lane.counts[state])
-            self.ageing[state].forget(self._finals[state])
+            lane.ageing[state].forget(lane.counts[state])
             self.expiring[state].forget(self._finals[state])
 
     def is_pending(self, entry: tuple[int, int, str]) -> bool:
@@ -160,4 +160,4 @@ class Rows:
 
 
 def _expires_at(job: Job) -> int:
-    return (job.finished_at or 0) + round((job.options.retention or 0) * 1000)
+    return (job.finished_at or 0) + round((retention_of(job.options, job.state) or 0) * 1000)

@@ -10,16 +10,19 @@ from headrace.model.errors import AppClosed, WrongLoop
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import State
+from headrace.model.timeline import Entry
 from headrace.storage.contract import (
     Beat,
     Capabilities,
     Demand,
+    Entries,
     Filter,
     Holding,
     Keep,
     Listener,
     Page,
     Receipt,
+    Span,
 )
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.store import Store
@@ -91,6 +94,11 @@ class MemoryStorage:
         with store.lock:
             return store.beat(worker, holding, ttl)
 
+    async def leases(self) -> Mapping[str, float]:
+        store = self._entered()
+        with store.lock:
+            return store.leases()
+
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
         store = self._entered()
         with store.lock:
@@ -106,10 +114,12 @@ class MemoryStorage:
         with store.lock:
             return store.put(puts)
 
-    async def records(self, kind: str) -> Sequence[Record]:
+    async def records(
+        self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
         store = self._entered()
         with store.lock:
-            return store.records.of_kind(kind, store.boot_now())
+            return store.records.of_kind(kind, store.boot_now(), names, after, limit)
 
     async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
         store = self._entered()
@@ -131,10 +141,27 @@ class MemoryStorage:
         with store.lock:
             return store.delete(ids)
 
-    async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
+    async def prune(
+        self,
+        keep: Mapping[State, Keep],
+        limit: int,
+        *,
+        of_queues: Mapping[str, Mapping[State, Keep]] = {},
+        entries: Mapping[str, float] = {},
+    ) -> int:
         store = self._entered()
         with store.lock:
-            return store.prune(keep, limit)
+            return store.prune(keep, limit, of_queues, entries)
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        store = self._entered()
+        with store.lock:
+            store.timeline.record(entries)
+
+    async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
+        store = self._entered()
+        with store.lock:
+            return store.timeline.read(where, limit, after)
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         store = self._entered()

@@ -21,14 +21,16 @@ from headrace.model.change import (
 )
 from headrace.model.errors import PutLost
 from headrace.model.job import Job, NewJob, Until
-from headrace.model.record import Put
+from headrace.model.record import QUEUE, Put
 from headrace.model.state import FINAL, State
 from headrace.storage.contract import Beat, Demand, Filter, Holding, Keep, Page, Receipt
 from headrace.storage.memory.keys import Keys
 from headrace.storage.memory.leases import BootTime, Leases
 from headrace.storage.memory.notices import Notices
-from headrace.storage.memory.records import Records
+from headrace.storage.memory.pruning import prune_jobs
+from headrace.storage.memory.records import Outcome, Records
 from headrace.storage.memory.rows import Lane, Rows
+from headrace.storage.memory.timeline import Timeline
 from headrace.system.clock import Clock, steady
 
 PROMOTED = 1000
@@ -47,6 +49,7 @@ class Store:
         self.notices = Notices()
         self.records = Records()
         self.rows = Rows()
+        self.timeline = Timeline()
         self._clock = clock
         self._keys = Keys()
         self._leases = Leases()
@@ -66,8 +69,20 @@ class Store:
         outcome = self.records.weigh(puts, self.boot_now())
         if isinstance(outcome, Put):
             raise PutLost(outcome.kind, outcome.name)
-        self.records.settle(outcome)
+        self._settle_records(outcome)
         return self._insert(jobs, self.now())
+
+    def _settle_records(self, outcome: Outcome) -> None:
+        self.records.settle(outcome)
+        if outcome and self.notices.wanted():
+            self.notices.tell({f"record:{kind}" for kind, _ in outcome})
+            self.notices.tell(f"queue:{name}" for kind, name in outcome if kind == QUEUE)
+
+    def _write_own(self, puts: Sequence[Put]) -> None:
+        """What a job brought along when it was inserted."""
+        outcome = self.records.weigh(puts, self.boot_now())
+        if not isinstance(outcome, Put):
+            self._settle_records(outcome)
 
     def _insert(self, jobs: Iterable[NewJob], now: int) -> Sequence[Receipt[object]]:
         there, add = self.rows.jobs, self.rows.add
@@ -82,6 +97,8 @@ class Store:
                         continue
                     self._keys.hold(new, new.key, now)
                 add(inserted(new, now))
+                if new.puts:
+                    self._write_own(new.puts)
                 queues.add(new.queue)
             receipts.append(Receipt(new.id))
         self.notices.tell(f"queue:{queue}" for queue in queues)
@@ -112,7 +129,7 @@ class Store:
 
     def _room(self, demand: Demand, lane: Lane, boot_now: BootTime) -> int:
         control = self.records.control(demand.queue, boot_now)
-        if control.paused:
+        if control.paused or (control.cools_until or 0) > self._now:
             return 0
         if control.concurrency is None:
             return demand.limit
@@ -139,6 +156,10 @@ class Store:
             if held_one.job_id not in held or jobs[held_one.job_id].generation != held_one.generation
         ]
         return Beat(lost, sorted(job_id for job_id in held if jobs[job_id].cancel_requested))
+
+    def leases(self) -> Mapping[str, float]:
+        """Of every worker that is not forgotten."""
+        return self._leases.left(self.boot_now())
 
     def reclaim(self, worker: str, limit: int, queues: Collection[str] | None) -> Sequence[Job]:
         """Takes over what expired workers left."""
@@ -179,7 +200,7 @@ class Store:
             outcome = self.records.weigh(change.puts, self.boot_now())
             if isinstance(outcome, Put):
                 return STALE
-            self.records.settle(outcome)
+            self._settle_records(outcome)
         after = patched(job, patch, now)
         self.rows.replace(job, after)
         if job.key is not None:
@@ -200,7 +221,7 @@ class Store:
             outcome = self.records.weigh((put,), self.boot_now())
             done.append(not isinstance(outcome, Put))
             if not isinstance(outcome, Put):
-                self.records.settle(outcome)
+                self._settle_records(outcome)
         return done
 
     def find(self, where: Filter, limit: int, after: str | None) -> Page:
@@ -229,21 +250,19 @@ class Store:
         self.rows.remove(job)
         return APPLIED
 
-    def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
-        """By age first, then by number."""
+    def prune(
+        self,
+        keep: Mapping[State, Keep],
+        limit: int,
+        of_queues: Mapping[str, Mapping[State, Keep]],
+        entries: Mapping[str, float],
+    ) -> int:
+        """Jobs, and what else is kept for a time."""
         now = self.now()
-        removed = 0
-        for state, rule in keep.items():
-            if state in FINAL:
-                too_old = (now - round(rule.age * 1000) + 1,)
-                removed += self._prune(self.rows.ageing[state].take(limit - removed, too_old))
-                removed += self._prune(self.rows.expiring[state].take(limit - removed, (now + 1,)))
-                for lane in self.rows.crowded(state, rule.most):
-                    beyond = min(lane.counts[state] - rule.most, limit - removed)
-                    removed += self._prune(lane.finals[state].take(beyond))
+        removed = prune_jobs(self.rows, keep, of_queues, now, limit, self._prune)
         self._keys.forget_lapsed(now)
         self.records.forget_lapsed(self.boot_now())
-        return removed
+        return removed + self.timeline.prune(entries, now, limit)
 
     def _prune(self, entries: Sequence[tuple[int, str]]) -> int:
         for _, job_id in entries:

@@ -15,7 +15,7 @@ from headrace.storage.sqlite.rewriting import rewrite
 from headrace.storage.sqlite.transaction import Transaction, json_text
 
 _APPLY = load_queries("apply")
-_RUNNING, _PENDING = State.RUNNING, State.PENDING
+_RUNNING, _PENDING, _COMPLETED = State.RUNNING, State.PENDING, State.COMPLETED
 _fenced = msgspec.json.Decoder(list[tuple[str, int, int]])
 
 _Shape = tuple[str, State, str | None, bool]
@@ -50,17 +50,18 @@ def _commute(changes: Sequence[Change]) -> bool:
 def _shape(change: Change) -> _Shape | None:
     """Finishes a job under a fence, and does nothing else but note a result."""
     guard, patch = change.guard, change.patch
-    if type(guard) is not Held or patch.state not in FINAL or patch.state is None:
+    if type(guard) is not Held or patch.state is not _COMPLETED:
         return None
     simple = (
         patch.ended is None
         and patch.delay is None
         and patch.attempt == 0
+        and patch.notes is None
         and patch.crashes == 0
         and not patch.reset
         and not patch.parked
     )
-    return (guard.worker, patch.state, patch.reason, patch.release_key) if simple else None
+    return (guard.worker, _COMPLETED, patch.reason, patch.release_key) if simple else None
 
 
 def _finish(transaction: Transaction, shape: _Shape, changes: Sequence[Change]) -> bool:

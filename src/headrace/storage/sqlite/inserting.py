@@ -15,6 +15,7 @@ from headrace.storage.sqlite.chunks import chunked, many_rows
 from headrace.storage.sqlite.keys import find_holders, hold
 from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.records import write_all
+from headrace.storage.sqlite.rewriting import kept_for
 from headrace.storage.sqlite.transaction import Parameters, Transaction, json_text
 
 _ROWS = load_queries("rows")
@@ -36,8 +37,10 @@ def insert(transaction: Transaction, jobs: Sequence[NewJob], puts: Sequence[Put]
 
 def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[Receipt[object]]:
     """Rows, keys, counts and notices of new jobs."""
-    if any(new.key is not None for new in jobs):
+    if any(new.key is not None or new.puts for new in jobs):
         jobs, receipts = _sifted(transaction, jobs)
+        for new in jobs:
+            write_all(transaction, new.puts)
     else:
         receipts = [Receipt(new.id) for new in jobs]
     if jobs:
@@ -100,7 +103,7 @@ def _any_parameters(jobs: Sequence[NewJob], now: int) -> Parameters:
     parameters: list[str | int | float | None] = [now]
     for new in jobs:
         job, options = inserted(new, now), new.options
-        retention = None if options.retention is None else round(options.retention * 1000)
+        retention = None if options.retention is None else kept_for(options, job.state)
         parameters += (new.id, new.queue, new.task, job.state, new.priority, job.due_at)
         parameters += (new.payload, new.encoding, new.until, new.key, json_text(options), retention)
     return parameters

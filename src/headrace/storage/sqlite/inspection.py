@@ -16,7 +16,7 @@ from headrace.model.errors import (
 from headrace.storage.sqlite.connecting import APPLICATION_ID
 from headrace.storage.sqlite.migrating import LATEST
 
-OWN_TABLES = frozenset({"jobs", "counts", "keys", "workers", "records"})
+OWN_TABLES = frozenset({"timeline", "jobs", "counts", "keys", "workers", "records"})
 _TOLERATED = ("sqlite_", "_litestream_")
 _UNSAFE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ncpfs"})
 _MOUNTS = Path("/proc/self/mountinfo")

@@ -11,6 +11,7 @@ from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.transaction import Transaction, json_text
 
 _LEASE = load_queries("lease")
+_leases = msgspec.json.Decoder(dict[str, int])
 _places = msgspec.json.Decoder(list[int])
 
 
@@ -23,6 +24,12 @@ def beat(transaction: Transaction, worker: str, holding: Sequence[Holding], ttl:
         kept = set(_places.decode(transaction.text(_LEASE["held"], (wanted, worker))))
         lost = [one.job_id for place, one in enumerate(holding) if place not in kept]
     return Beat(lost, transaction.ids(_LEASE["stopping"], (worker,)))
+
+
+def leases(transaction: Transaction) -> dict[str, float]:
+    """Of every worker that is not forgotten."""
+    found = _leases.decode(transaction.text(_LEASE["leases"], (transaction.boot_id, transaction.boot)))
+    return {worker: left / 1000 for worker, left in found.items()}
 
 
 def nothing_to_reclaim(transaction: Transaction, worker: str) -> bool:

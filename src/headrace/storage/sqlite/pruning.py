@@ -11,6 +11,7 @@ from headrace.storage.contract import Keep
 from headrace.storage.sqlite.keys import forget_lapsed_keys, free
 from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.records import forget_lapsed_records
+from headrace.storage.sqlite.timeline import prune_timeline
 from headrace.storage.sqlite.transaction import Transaction, json_text
 
 _PRUNE = load_queries("prune")
@@ -49,37 +50,52 @@ def delete(transaction: Transaction, ids: Sequence[str]) -> list[Verdict]:
     return verdicts
 
 
-def prune(transaction: Transaction, keep: Mapping[State, Keep], limit: int) -> int:
-    """By age first, then by number."""
+def prune(
+    transaction: Transaction,
+    keep: Mapping[State, Keep],
+    limit: int,
+    of_queues: Mapping[str, Mapping[State, Keep]],
+    entries: Mapping[str, float],
+) -> int:
+    """Jobs, and what else is kept for a time."""
     removed = 0
-    for state, rule in keep.items():
-        if state in FINAL:
-            latest = transaction.now - round(rule.age * 1000)
-            removed += _remove(transaction, state, _too_old(transaction, state, latest, limit - removed))
+    for state in FINAL & {*keep, *(state for rules in of_queues.values() for state in rules)}:
+        own = {queue: rules[state] for queue, rules in of_queues.items() if state in rules}
+        removed += _remove(transaction, state, _too_old(transaction, state, keep.get(state), own, limit - removed))
+        if state in keep:
             where = (state, transaction.now, limit - removed)
             removed += _remove(transaction, state, _doomed.decode(transaction.text(_PRUNE["expired"], where)))
-            removed += _thin_out(transaction, state, rule.most, limit - removed)
+        removed += _thin_out(transaction, state, keep.get(state), own, limit - removed)
     forget_lapsed_keys(transaction)
     forget_lapsed_records(transaction)
-    return removed
+    return removed + prune_timeline(transaction, entries, limit)
 
 
-def _too_old(transaction: Transaction, state: State, latest: int, limit: int) -> Sequence[_Doomed]:
-    queues = transaction.ids(_PRUNE["aged_queues"], (state, latest))
+def _too_old(
+    transaction: Transaction, state: State, rule: Keep | None, own: Mapping[str, Keep], limit: int
+) -> Sequence[_Doomed]:
+    ends = {queue: transaction.now - round(keep.age * 1000) for queue, keep in own.items()}
+    if rule is not None:
+        latest = transaction.now - round(rule.age * 1000)
+        ends = dict.fromkeys(transaction.ids(_PRUNE["aged_queues"], (state, latest)), latest) | ends
     found: list[_Doomed] = []
-    for queue in queues:
-        if len(queues) > _MERGED and len(found) >= limit:
+    for queue, latest in ends.items():
+        if len(ends) > _MERGED and len(found) >= limit:
             break
         found += _doomed.decode(transaction.text(_PRUNE["too_old"], (state, queue, latest, limit)))
     return sorted(found, key=lambda row: (row.finished_at, row.id))[:limit]
 
 
-def _thin_out(transaction: Transaction, state: State, most: int, limit: int) -> int:
+def _thin_out(transaction: Transaction, state: State, rule: Keep | None, own: Mapping[str, Keep], limit: int) -> int:
     removed = 0
+    rules = [keep.most for keep in (*own.values(), rule) if keep is not None]
     # What was removed in this same call is not in the counts yet.
-    crowds = dict(_crowds.decode(transaction.text(_PRUNE["crowded"], (state, most))))
+    crowds = dict(_crowds.decode(transaction.text(_PRUNE["crowded"], (state, min(rules)))))
     for queue, number in crowds.items():
-        beyond = min(number + transaction.moved[queue, state] - most, limit - removed)
+        obeyed = own.get(queue, rule)
+        if obeyed is None:
+            continue
+        beyond = min(number + transaction.moved[queue, state] - obeyed.most, limit - removed)
         if beyond > 0:
             doomed = _doomed.decode(transaction.text(_PRUNE["oldest"], (state, queue, beyond)))
             removed += _remove(transaction, state, doomed)

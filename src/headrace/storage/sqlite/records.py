@@ -1,12 +1,12 @@
 """Small named records, changed by compare-and-set. A ttl runs on the clock of leases."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from headrace.model.record import Expect, Put, Record
+from headrace.model.record import QUEUE, Expect, Put, Record
 from headrace.storage.sqlite.queries import load_queries
-from headrace.storage.sqlite.transaction import Transaction
+from headrace.storage.sqlite.transaction import Parameters, Transaction, json_text
 
 _RECORDS = load_queries("records")
 _records = msgspec.json.Decoder(list[Record])
@@ -43,6 +43,9 @@ def _version(transaction: Transaction, one: Put) -> int:
 
 
 def _write(transaction: Transaction, one: Put, version: int) -> None:
+    transaction.topics.add(f"record:{one.kind}")
+    if one.kind == QUEUE:
+        transaction.topics.add(f"queue:{one.name}")
     if one.value is None:
         transaction.run(_RECORDS["remove_record"], (one.kind, one.name))
         return
@@ -52,10 +55,15 @@ def _write(transaction: Transaction, one: Put, version: int) -> None:
     transaction.run(_RECORDS["write_record"], (one.kind, one.name, one.value, version, boot_id, lapses_at))
 
 
-def list_records(transaction: Transaction, kind: str) -> list[Record]:
+def list_records(
+    transaction: Transaction, kind: str, names: Collection[str] | None, after: str | None, limit: int | None
+) -> list[Record]:
     """Those that have not lapsed, by name."""
-    where = (kind, transaction.boot_id, transaction.boot)
-    return _records.decode(transaction.text(_RECORDS["records"], where))
+    where: Parameters = (kind, transaction.boot_id, transaction.boot, after or "", -1 if limit is None else limit)
+    if names is None:
+        return _records.decode(transaction.text(_RECORDS["records"], where))
+    wanted = json_text(list(set(names)))
+    return _records.decode(transaction.text(_RECORDS["records_by_name"], (*where, wanted)))
 
 
 def forget_lapsed_records(transaction: Transaction) -> None:

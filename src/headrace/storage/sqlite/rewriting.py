@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.model.job import Job
+from headrace.model.job import Job, Options, retention_of
+from headrace.model.state import FINAL, State
 from headrace.storage.sqlite.chunks import chunked, many_rows
 from headrace.storage.sqlite.transaction import Parameters, Transaction
 
@@ -22,11 +23,13 @@ _COLUMNS = (
     "result",
     "result_error",
     "history",
+    "notes",
+    "retention",
 )
 _WIDTH = 1 + len(_COLUMNS)
 _SETTING = ", ".join(f"{column} = given.column{place}" for place, column in enumerate(_COLUMNS, 2))
 _UPDATE = f"UPDATE jobs SET {_SETTING} FROM (VALUES {{rows}}) AS given WHERE jobs.id = given.column1"
-_history = msgspec.json.Encoder()
+_json = msgspec.json.Encoder()
 
 
 def rewrite(transaction: Transaction, jobs: Sequence[Job]) -> None:
@@ -44,5 +47,15 @@ def _parameters(jobs: Sequence[Job]) -> Parameters:
     for job in jobs:
         parameters += (job.id, job.state, job.due_at, job.attempt, job.crashes, job.alone, job.rescued)
         parameters += (job.cancel_requested, job.parked_at, job.finished_at, job.reason, job.result)
-        parameters += (job.result_error, _history.encode(job.history).decode() if job.history else "[]")
+        parameters += (job.result_error, _json.encode(job.history).decode() if job.history else "[]")
+        parameters += (
+            None if job.notes is None else _json.encode(job.notes).decode(),
+            kept_for(job.options, job.state),
+        )
     return parameters
+
+
+def kept_for(options: Options, state: State) -> int | None:
+    """Milliseconds that the job asks to be kept for in this state; while it is not final: once it is completed."""
+    asked = retention_of(options, state if state in FINAL else State.COMPLETED)
+    return None if asked is None else round(asked * 1000)

@@ -12,18 +12,31 @@ from headrace.model.errors import AppClosed, InvalidOption, WrongLoop
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import State
+from headrace.model.timeline import Entry
 from headrace.storage.contract import (
     Beat,
     Capabilities,
     Demand,
+    Entries,
     Filter,
     Holding,
     Keep,
     Listener,
     Page,
     Receipt,
+    Span,
 )
-from headrace.storage.sqlite import applying, claiming, finding, inserting, inspection, leasing, pruning, records
+from headrace.storage.sqlite import (
+    applying,
+    claiming,
+    finding,
+    inserting,
+    inspection,
+    leasing,
+    pruning,
+    records,
+    timeline,
+)
 from headrace.storage.sqlite.listening import Hub, SqliteListener
 from headrace.storage.sqlite.moments import Moments
 from headrace.storage.sqlite.operation import Errand, Operation
@@ -189,6 +202,9 @@ class SqliteStorage:
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
         return await self._write(partial(leasing.beat, worker=worker, holding=holding, ttl=ttl), 1)
 
+    async def leases(self) -> Mapping[str, float]:
+        return await self._read(leasing.leases)
+
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
         idle = partial(leasing.nothing_to_reclaim, worker=worker)
         run = partial(leasing.reclaim, worker=worker, limit=limit, queues=queues)
@@ -200,8 +216,10 @@ class SqliteStorage:
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
         return await self._write(partial(records.put, puts=puts), len(puts))
 
-    async def records(self, kind: str) -> Sequence[Record]:
-        return await self._read(partial(records.list_records, kind=kind))
+    async def records(
+        self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
+        return await self._read(partial(records.list_records, kind=kind, names=names, after=after, limit=limit))
 
     async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
         return await self._read(partial(finding.get, ids=ids))
@@ -215,8 +233,22 @@ class SqliteStorage:
     async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
         return await self._write(partial(pruning.delete, ids=ids), len(ids))
 
-    async def prune(self, keep: Mapping[State, Keep], limit: int) -> int:
-        return await self._write(partial(pruning.prune, keep=keep, limit=limit), limit, reads_counts=True)
+    async def prune(
+        self,
+        keep: Mapping[State, Keep],
+        limit: int,
+        *,
+        of_queues: Mapping[str, Mapping[State, Keep]] = {},
+        entries: Mapping[str, float] = {},
+    ) -> int:
+        run = partial(pruning.prune, keep=keep, limit=limit, of_queues=of_queues, entries=entries)
+        return await self._write(run, limit, reads_counts=True)
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        await self._write(partial(timeline.record, entries=entries), len(entries))
+
+    async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
+        return await self._read(partial(timeline.history, where=where, limit=limit, after=after))
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         return await self._read(partial(finding.next_due, queues=queues))

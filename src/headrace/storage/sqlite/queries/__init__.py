@@ -9,7 +9,7 @@ _JOB = """json_array(
     jobs.id, jobs.task, jobs.queue, jobs.payload, jobs.encoding, jobs.state, jobs.priority, jobs.due_at,
     jobs.enqueued_at, jobs.attempt, jobs.crashes, jobs.generation, jobs.worker, jobs.alone, jobs.rescued,
     jobs.cancel_requested, jobs.parked_at, jobs.started_at, jobs.finished_at, jobs.key, jobs.until,
-    json(jobs.options), jobs.reason, jobs.result, jobs.result_error, json(jobs.history)
+    json(jobs.options), jobs.reason, jobs.result, jobs.result_error, json(jobs.history), json(jobs.notes)
 )"""
 """A row as the JSON of a Job, whose fields stand in this order.
 

@@ -40,3 +40,6 @@ WHERE id IN (SELECT value FROM json_each(?1));
 -- name: forget_workers
 DELETE FROM workers WHERE (boot_id <> ?1 OR ends_at <= ?2)
 AND id NOT IN (SELECT worker FROM jobs INDEXED BY jobs_running WHERE state = 'running');
+
+-- name: leases
+SELECT json_group_object(id, iif(boot_id = ?1, ends_at - ?2, 0)) FROM workers;

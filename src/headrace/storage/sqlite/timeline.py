@@ -1,0 +1,39 @@
+"""Entries of the timeline."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from headrace.model.timeline import Entry
+from headrace.storage.contract import Entries, Span
+from headrace.storage.sqlite.queries import load_queries
+from headrace.storage.sqlite.transaction import Transaction, json_text
+
+_TIMELINE = load_queries("timeline")
+_entries = msgspec.json.Decoder(list[Entry])
+_LAST = 2**62
+
+
+def record(transaction: Transaction, entries: Sequence[Entry]) -> None:
+    """One whose id is there replaces that."""
+    if entries:
+        rows = [(entry.id, entry.kind, entry.queue, entry.at, entry.value) for entry in entries]
+        transaction.run(_TIMELINE["record"], (json_text(rows),))
+
+
+def history(transaction: Transaction, where: Span, limit: int, after: str | None) -> Entries:
+    """One more than asked for tells whether there is a next page."""
+    at, _, entry_id = (after or "-1:").partition(":")
+    since, until = where.since or 0, _LAST if where.until is None else where.until
+    parameters = (where.kind, since, until, int(at), entry_id, where.queue, limit + 1)
+    found = _entries.decode(transaction.text(_TIMELINE["history"], parameters))
+    last = found[limit - 1] if len(found) > limit else None
+    return Entries(found[:limit], None if last is None else f"{last.at}:{last.id}")
+
+
+def prune_timeline(transaction: Transaction, ages: Mapping[str, float], limit: int) -> int:
+    """Removes at most so many of each kind that are older, and how many."""
+    return sum(
+        transaction.run(_TIMELINE["prune"], (kind, transaction.now - round(age * 1000), limit))
+        for kind, age in ages.items()
+    )
