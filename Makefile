@@ -5,6 +5,7 @@
 #   make check                    format, lint, types, layers, sizes, generated docs
 #   make explore                  compares the storages over 5,000 new random histories: some 15 minutes
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
+#   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
 #   make clean                    removes .venv and caches
 
@@ -16,7 +17,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore bench format setup clean
+.PHONY: demo test check explore bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -43,6 +44,9 @@ explore: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-against: $(READY)
+	$(BIN)/python -m bench.against $(COMMIT) $(BENCH_ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -18,13 +18,14 @@ def measure() -> list[Figure]:
         rates = []
         for _ in range(_ROUNDS):
             with store(kind) as url:
-                rates.append(asyncio.run(_drain(url, jobs)))
+                rates.append(asyncio.run(drain(url, jobs)))
         figures.append(Figure("drain, concurrency 100", kind, statistics.median(rates), "jobs/s", target))
     figures.append(Figure("worker RSS after 100,000 jobs", SQLITE, _weigh(), "MB", 60, least=False))
     return figures
 
 
-async def _drain(url: str, jobs: int) -> float:
+async def drain(url: str, jobs: int) -> float:
+    """Jobs a second."""
     app = make_app(url)
     async with app:
         await _fill(app, jobs)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 import statistics
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from bench.setting import MEMORY, PAYLOAD, SQLITE, Figure, make_app, store, task_of
@@ -11,29 +12,33 @@ from headrace import Headrace, Task
 
 _ROUNDS = 5
 
+Work = Callable[[Headrace, Task], Awaitable[int]]
+"""Enqueues, and tells how many."""
+
 
 def measure() -> list[Figure]:
     """Medians of five rounds."""
-    figures = [Figure("bulk enqueue, 1,000 a call", MEMORY, _median(MEMORY, _bulk), "jobs/s", 200_000)]
+    figures = [Figure("bulk enqueue, 1,000 a call", MEMORY, _median(MEMORY, bulk), "jobs/s", 200_000)]
     for question, work, target in (
-        ("bulk enqueue, 1,000 a call", _bulk, 100_000),
-        ("enqueue from 100 callers", _callers, 40_000),
-        ("enqueue from one caller", _single, 2_000),
+        ("bulk enqueue, 1,000 a call", bulk, 100_000),
+        ("enqueue from 100 callers", callers, 40_000),
+        ("enqueue from one caller", single, 2_000),
     ):
         figures.append(Figure(question, SQLITE, _median(SQLITE, work), "jobs/s", target))
     figures.append(Figure("floor: executemany of 1,000 rows", SQLITE, _floor(), "rows/s"))
     return figures
 
 
-def _median(kind: str, work: "object") -> float:
+def _median(kind: str, work: Work) -> float:
     rates = []
     for _ in range(_ROUNDS):
         with store(kind) as url:
-            rates.append(asyncio.run(_rate(url, work)))
+            rates.append(asyncio.run(rate(url, work)))
     return statistics.median(rates)
 
 
-async def _rate(url: str, work: "object") -> float:
+async def rate(url: str, work: Work) -> float:
+    """Jobs a second."""
     app = make_app(url)
     async with app:
         task = task_of(app, "noop")
@@ -43,13 +48,16 @@ async def _rate(url: str, work: "object") -> float:
         return count / (perf_counter() - started)
 
 
-async def _bulk(app: Headrace, task: Task) -> int:
+async def bulk(app: Headrace, task: Task) -> int:
+    """50,000, in thousands."""
     for _ in range(50):
         await app.aenqueue_many([task.call(**PAYLOAD) for _ in range(1000)])
     return 50_000
 
 
-async def _callers(_: Headrace, task: Task) -> int:
+async def callers(_: Headrace, task: Task) -> int:
+    """20,000, by a hundred at once."""
+
     async def caller() -> None:
         for _ in range(200):
             await task.aenqueue(**PAYLOAD)
@@ -58,7 +66,8 @@ async def _callers(_: Headrace, task: Task) -> int:
     return 20_000
 
 
-async def _single(_: Headrace, task: Task) -> int:
+async def single(_: Headrace, task: Task) -> int:
+    """2,000, one after another."""
     for _ in range(2000):
         await task.aenqueue(**PAYLOAD)
     return 2000
