@@ -58,7 +58,7 @@ def moves() -> str:
 # --- the API ---------------------------------------------------------------------------------------------------------
 
 METHODS = {
-    "declaring": ("task", "queue", "on", "on_worker_start", "on_worker_stop", "add_middleware"),
+    "declaring": ("task", "queue", "on", "on_worker_start", "on_worker_stop", "add_middleware", "add_router"),
     "enqueueing": ("enqueue", "enqueue_many"),
     "looking": ("job", "jobs", "dead_letters", "counts", "pending_count", "inflight_count"),
     "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),
@@ -69,7 +69,9 @@ METHODS = {
 }
 """The methods of an app, by the section that tells of them. An async twin stands with its sync method."""
 
-NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "queue_policies", "send", "slots"}) | {
+NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "queue_policies", "route_for"}) | {
+    "send",
+    "slots",
     "tell_queued",
     "url",
 }
@@ -84,6 +86,7 @@ TYPES: Sequence[type] = (
     job.AttemptRecord,
     outcome.Failure,
     job.Options,
+    headrace.PrefixRouter,
     headrace.Receipt,
     Retried,
     headrace.RetryPolicy,
@@ -229,7 +232,8 @@ def wishes() -> str:
 
 def policies() -> str:
     """The constructors of a retry policy."""
-    made = (RetryPolicy.none, RetryPolicy.fixed, RetryPolicy.linear, RetryPolicy.exponential)
+    own = (RetryPolicy.none, RetryPolicy.fixed, RetryPolicy.linear, RetryPolicy.exponential)
+    made = (*own, RetryPolicy.tako, RetryPolicy.taquba, RetryPolicy.rustqueue, RetryPolicy.forge)
     rows = [(code(signature(make, "RetryPolicy.", 1000).partition(" -> ")[0]), summary(make)) for make in made]
     return table(("constructor", "delay"), rows)
 

@@ -8,6 +8,7 @@ from headrace.model.errors import HeadraceError, JobCancelled, JobDead, JobNotFo
 from headrace.model.job import HIGH, LOW, NORMAL, Job
 from headrace.model.outcome import Cancelled, PermanentFailure, Snooze, Throttled
 from headrace.model.retry import RetryPolicy
+from headrace.model.routing import PrefixRouter
 from headrace.model.state import State
 from headrace.runtime.attempt import Current, current
 from headrace.runtime.events import Event
@@ -34,6 +35,7 @@ __all__ = [
     "LeaseLost",
     "Page",
     "PermanentFailure",
+    "PrefixRouter",
     "Receipt",
     "RetryPolicy",
     "Snooze",

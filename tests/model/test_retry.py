@@ -1,6 +1,8 @@
 """Retry policies: the formulas exactly, the cap, the jitter, and no overflow."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,3 +117,78 @@ def test_a_delay_that_is_none_is_refused_by_the_name_the_caller_used(value: obje
         RetryPolicy.exponential(3, value)  # type: ignore[arg-type]
     with pytest.raises(InvalidDelay, match=r"^cap="):
         RetryPolicy.linear(3, cap=value)  # type: ignore[arg-type]
+
+
+# --- the numbers of other systems, by the formulas that their sources give --------------------------------------------
+
+
+def test_tako_doubles_from_its_base_and_counts_retries() -> None:
+    policy = RetryPolicy.tako(6, "500ms")
+    assert policy.max_attempts == 7
+    assert delays(policy, 6) == [0.5 * 2**retry for retry in range(6)] == [0.5, 1, 2, 4, 8, 16]
+    assert delays(RetryPolicy.tako(30, 1), 20)[-4:] == [65_536, 86_400, 86_400, 86_400]
+    assert delays(RetryPolicy.tako(3, "2s", "fixed"), 3) == [2, 2, 2]
+
+
+def test_tako_never_retries_when_nothing_is_said() -> None:
+    assert RetryPolicy.tako().max_attempts == 1
+
+
+def test_taquba_doubles_from_one_second_up_to_five_minutes() -> None:
+    policy = RetryPolicy.taquba()
+    assert policy.max_attempts == 3
+    assert delays(policy, 11) == [min(2 ** (n - 1), 300) for n in range(1, 12)]
+    assert delays(policy, 11)[-3:] == [256, 300, 300]
+    assert delays(RetryPolicy.taquba(base=0), 3) == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("backoff", "formula"),
+    [
+        ("fixed", lambda n: 1),
+        ("linear", lambda n: n),
+        ("exponential", lambda n: 2 ** (n - 1)),
+    ],
+)
+def test_rustqueue_has_three_shapes_and_no_cap(backoff: Any, formula: Callable[[int], int]) -> None:
+    policy = RetryPolicy.rustqueue(backoff=backoff)
+    assert policy.max_attempts == 3
+    assert delays(policy, 28) == [formula(n) for n in range(1, 29)]
+    assert policy == RetryPolicy.rustqueue(3, 1, backoff)
+
+
+def test_rustqueue_backs_off_exponentially_when_nothing_is_said() -> None:
+    assert RetryPolicy.rustqueue() == RetryPolicy.rustqueue(backoff="exponential")
+
+
+def test_forge_waits_twice_its_base_first_and_half_an_hour_at_most() -> None:
+    policy = RetryPolicy.forge()
+    assert policy.max_attempts == 5
+    assert delays(policy, 6) == [min(60 * 2**attempts, 1800) for attempts in range(1, 7)]
+    assert delays(policy, 6) == [120, 240, 480, 960, 1800, 1800]
+    assert delays(RetryPolicy.forge(base="1s", cap="10s"), 4) == [2, 4, 8, 10]
+
+
+@pytest.mark.parametrize(
+    "policy", [RetryPolicy.tako(9), RetryPolicy.taquba(9), RetryPolicy.rustqueue(9), RetryPolicy.forge(9)]
+)
+@given(n=st.integers(1, MOST_ATTEMPTS), random=randoms)
+def test_none_of_them_jitters(policy: RetryPolicy, n: int, random: float) -> None:
+    assert policy.delay(n, random) == policy.delay(n, MIDDLE)
+
+
+@pytest.mark.parametrize("value", [-1, MOST_ATTEMPTS, 1.5, "3", True, None])
+def test_a_count_of_retries_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"max_retries=.*from 0 to 999,999"):
+        RetryPolicy.tako(value)
+
+
+@pytest.mark.parametrize("value", ["linear", "quadratic", "", None, 1, ["fixed"]])
+def test_a_shape_that_the_other_system_has_not_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"backoff=.*it must be fixed or exponential"):
+        RetryPolicy.tako(backoff=value)
+
+
+def test_a_base_that_can_not_be_doubled_is_refused() -> None:
+    with pytest.raises(InvalidDelay, match=r"^base="):
+        RetryPolicy.forge(base="3000d")

@@ -11,10 +11,13 @@ from headrace.interface.config import Options, configure
 from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
 from headrace.interface.portal import Portal
+from headrace.model import routing
 from headrace.model.errors import InvalidOption
-from headrace.model.job import Job, NewJob
+from headrace.model.job import NORMAL, Job, NewJob
+from headrace.model.names import check_name
 from headrace.model.record import QUEUE, Expect, Put, QueueControl
 from headrace.model.retry import RetryPolicy
+from headrace.model.routing import Route, Routers
 from headrace.runtime import events
 from headrace.runtime.events import Bus, Event
 from headrace.runtime.registry import Registry
@@ -27,7 +30,7 @@ from headrace.system.machine import SystemSpawn
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DEFAULT_QUEUE = "default"
+DEFAULT_QUEUE = routing.DEFAULT_QUEUE
 
 JobReference = str | UUID | Receipt[Any] | Job
 """A job, named by its id as text or UUID, by its receipt, or by itself."""
@@ -55,6 +58,7 @@ class Core:
         self.spawn = SystemSpawn()
         self.registry = Registry()
         self.queues: dict[str, Queue] = {}
+        self.routers = Routers()
         self.entropy = jitter_source()
         self.bus = Bus(self.spawn, report)
         for event_id in LOGGED:
@@ -84,6 +88,13 @@ class Core:
         ]
         if controls:
             await storage.put(controls)
+
+    def route_for(self, task: str, queue: str | None = None) -> Route:
+        """Where the jobs of this task go: to ``queue`` where one is named, else where a router says."""
+        name = self.routers.queue_for(task) if queue is None else check_name("queue", queue)
+        declared = self.queues.get(name, Queue())
+        priority = NORMAL if declared.priority is None else declared.priority
+        return Route(name, priority, declared.retention, fixed=queue is not None)
 
     async def here(self) -> Handle:
         """The storage handle of the running loop."""

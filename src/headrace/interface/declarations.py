@@ -2,20 +2,20 @@
 
 import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from headrace.interface.config import check_count
-from headrace.interface.core import DEFAULT_QUEUE, Core, Queue
+from headrace.interface.core import Core, Queue
 from headrace.interface.task import Task
 from headrace.interface.template import check_priority
 from headrace.model.codec import Signature
 from headrace.model.duration import Duration, seconds
-from headrace.model.errors import InvalidOption
-from headrace.model.job import NORMAL
+from headrace.model.errors import InvalidOption, RoutingFailed
 from headrace.model.names import check_name
 from headrace.model.retry import RetryPolicy
+from headrace.model.routing import Router, as_router
 from headrace.runtime.events import EVENTS, Listener
 from headrace.runtime.executor import Middleware
 from headrace.runtime.registry import Handler, Where, is_async, returns_of
@@ -80,8 +80,7 @@ class Declarations(Core):
 
     def _register(self, function: Callable[..., Any], options: dict[str, Any]) -> Task[Any, Any, Any]:
         name = check_name("task", options.pop("name", None) or _default_name(function))
-        queue = check_name("queue", options.pop("queue", None) or DEFAULT_QUEUE)
-        declared = self.queues.get(queue, Queue())
+        route = self.route_for(name, options.pop("queue", None))
         timeout, retention, priority = (options.pop(key, None) for key in ("timeout", "retention", "priority"))
         retry = options.pop("retry", None)
         if retry is not None and not isinstance(retry, RetryPolicy):
@@ -92,13 +91,13 @@ class Declarations(Core):
             signature=Signature(function, name),
             where=_where(function, options.pop("executor", None)),
             is_async=is_async(function),
-            queue=queue,
-            priority=(declared.priority or NORMAL) if priority is None else check_priority(priority),
+            route=route,
+            priority=None if priority is None else check_priority(priority),
             timeout=0.0 if timeout is None else seconds(timeout, "timeout"),
             retry=retry,
             retry_on=_exceptions("retry_on", options.pop("retry_on", ())),
             give_up_on=_exceptions("give_up_on", options.pop("give_up_on", ())),
-            retention=declared.retention if retention is None else seconds(retention, "retention"),
+            retention=None if retention is None else seconds(retention, "retention"),
             sensitive=bool(options.pop("sensitive", False)),
             returns=returns_of(function),
         )
@@ -133,6 +132,23 @@ class Declarations(Core):
             priority=None if priority is None else check_priority(priority),
             retention=None if retention is None else seconds(retention, "retention"),
         )
+
+    def add_router(self, router: Router | Mapping[str, str]) -> None:
+        """Ask ``router`` for the queue of every task that names none, known to this program or not.
+
+        It takes the name of a task and returns a queue, or None where it has no opinion; a mapping stands for
+        ``PrefixRouter(mapping)``. Routers are asked in the order of adding; where none answers, the queue is
+        ``default``. Tasks registered before move too.
+        """
+        before, self.routers = self.routers, self.routers.and_also(as_router(router))
+        moving = [handler for handler in self.registry.all() if not handler.route.fixed]
+        try:
+            routes = [self.route_for(handler.name) for handler in moving]
+        except RoutingFailed:
+            self.routers = before
+            raise
+        for handler, route in zip(moving, routes, strict=True):
+            handler.route.follow(route)
 
     def on(self, event_id: str) -> Callable[[L], L]:
         """Call the decorated function for each event of this id, such as ``queue.job.completed``.

@@ -7,7 +7,7 @@ from typing import Any, Unpack, overload
 import msgspec
 
 from headrace.interface.config import check_count
-from headrace.interface.core import DEFAULT_QUEUE, Core, JobReference, id_of
+from headrace.interface.core import Core, JobReference, id_of
 from headrace.interface.task import Call
 from headrace.interface.template import Template, Using, refine, template_for
 from headrace.model import lifecycle
@@ -81,7 +81,7 @@ class Jobs(Core):
     def by_name(self, task: str, arguments: Mapping[str, object] | bytes, using: Using) -> Call[object]:
         """The checked call behind ``aenqueue``."""
         handler = self.registry.get(check_name("task", task))
-        template = template_for(handler) if handler else Template(task, DEFAULT_QUEUE)
+        template = template_for(handler) if handler else Template(task, self.route_for(task, using.get("queue")))
         template = refine(template, using, self.clock.wall()) if using else template
         limit = self.settings.max_payload
         if isinstance(arguments, bytes):

@@ -10,9 +10,10 @@ import msgspec
 from headrace.interface.config import check_count
 from headrace.model.duration import Duration, instant, seconds
 from headrace.model.errors import InvalidOption
-from headrace.model.job import DEFAULT_OPTIONS, NORMAL, Encoding, NewJob, Options, Until
+from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Options, Until
 from headrace.model.names import check_key, check_name
 from headrace.model.retry import RetryPolicy, check_max_attempts
+from headrace.model.routing import Route
 from headrace.runtime.registry import Handler
 
 HIGHEST_NUMBER = 32_767
@@ -43,8 +44,9 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     """Makes the new jobs of one task and one set of options."""
 
     task: str
-    queue: str
-    priority: int = NORMAL
+    route: Route
+    priority: int | None = None
+    """None: as the queue says."""
     delay: float = 0.0
     at: int | None = None
     key: str | None = None
@@ -55,26 +57,31 @@ class Template(msgspec.Struct, frozen=True, gc=False):
 
     def make(self, job_id: str, payload: str, encoding: Encoding = Encoding.JSON) -> NewJob:
         """One new job; ``job_id`` is used where the caller gave none of its own."""
+        route = self.route
         return NewJob(
             self.id or job_id,
             self.task,
-            self.queue,
+            route.queue,
             payload,
             encoding,
-            self.priority,
+            route.priority if self.priority is None else self.priority,
             self.delay,
             self.at,
             self.key,
             self.until,
             self.window,
-            self.options,
+            self.options if route.retention is None else _lend(self.options, route.retention),
         )
+
+
+def _lend(options: Options, retention: float) -> Options:
+    return options if options.retention is not None else msgspec.structs.replace(options, retention=retention)
 
 
 def template_for(handler: Handler) -> Template:
     """What its task asks for, where the caller asks for nothing."""
     options = DEFAULT_OPTIONS if handler.retention is None else Options(retention=handler.retention)
-    return Template(handler.name, handler.queue, handler.priority, options=options)
+    return Template(handler.name, handler.route, handler.priority, options=options)
 
 
 def refine(template: Template, using: Using, now_ms: int) -> Template:
@@ -87,7 +94,7 @@ def refine(template: Template, using: Using, now_ms: int) -> Template:
     until, window = _until(using)
     return msgspec.structs.replace(
         template,
-        queue=check_name("queue", using["queue"]) if "queue" in using else template.queue,
+        route=_route(template.route, using["queue"]) if "queue" in using else template.route,
         priority=check_priority(using["priority"]) if "priority" in using else template.priority,
         delay=seconds(using["delay"], "delay") if "delay" in using else template.delay,
         at=instant(using["at"], "at", now_ms) if "at" in using else template.at,
@@ -97,6 +104,10 @@ def refine(template: Template, using: Using, now_ms: int) -> Template:
         options=_options(template.options, using),
         id=_id(using["id"]) if "id" in using else None,
     )
+
+
+def _route(route: Route, queue: str) -> Route:
+    return Route(check_name("queue", queue), route.priority, route.retention)
 
 
 def _until(using: Using) -> tuple[Until, float | None]:

@@ -91,6 +91,18 @@ class AlreadyRegistered(HeadraceError):
         self.name = name
 
 
+class RoutingFailed(HeadraceError, ValueError):
+    """A router that raised, or named what can't be a queue."""
+
+    def __init__(self, router: object, task: str, why: str) -> None:
+        name = getattr(router, "__qualname__", None) or type(router).__name__
+        super().__init__(
+            f"router {name} gave no queue for task {task!r}: {why}; "
+            "it must return the name of a queue, or None to leave the choice to others"
+        )
+        self.task = task
+
+
 class UseAsync(HeadraceError, RuntimeError):
     """A sync call on a thread whose event loop is running."""
 

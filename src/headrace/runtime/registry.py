@@ -9,8 +9,9 @@ import msgspec
 
 from headrace.model.codec import Call, Signature, decode_bytes
 from headrace.model.errors import AlreadyRegistered
-from headrace.model.job import NORMAL, Encoding, Job
+from headrace.model.job import Encoding, Job
 from headrace.model.retry import RetryPolicy
+from headrace.model.routing import Route
 
 
 class Where(StrEnum):
@@ -29,8 +30,9 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     signature: Signature
     where: Where
     is_async: bool
-    queue: str = "default"
-    priority: int = NORMAL
+    route: Route
+    priority: int | None = None
+    """None: as its queue says."""
     timeout: float = 0.0
     """Seconds an attempt may take; 0 is without limit."""
     retry: RetryPolicy | None = None
@@ -39,9 +41,15 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     give_up_on: tuple[type[BaseException], ...] = ()
     """These are never tried again."""
     retention: float | None = None
+    """None: as its queue says."""
     sensitive: bool = False
     returns: object = object
     """The annotation of what it returns."""
+
+    @property
+    def queue(self) -> str:
+        """Where its jobs go, as things stand."""
+        return self.route.queue
 
     @property
     def origin(self) -> str:
