@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from headrace import Headrace, PermanentFailure, RetryPolicy, State
+from headrace import Cancelled, Headrace, PermanentFailure, RetryPolicy, Snooze, State, Throttled
 from headrace.model.errors import (
     InvalidOption,
     JobCancelled,
@@ -221,6 +221,33 @@ async def test_claims_are_acknowledged_with_a_result_or_given_back_with_an_error
     failed = await app.ajob(receipts[1])
     assert failed is not None
     assert (failed.state, failed.last_error) == (State.RETRYING, "ValueError: no")
+    await app.aclose()
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (PermanentFailure("no such file"), State.DEAD, "permanent"),
+        (Snooze("5m"), State.SCHEDULED, "snoozed"),
+        (Throttled("5m"), State.SCHEDULED, "throttled"),
+        (Cancelled("changed our mind"), State.CANCELLED, "cancelled"),
+        (KeyError("named by give_up_on"), State.DEAD, "given_up"),
+        (asyncio.CancelledError(), State.RETRYING, "failed"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_claim_given_back_with_an_exception_means_what_a_handler_means_by_it(
+    app: Headrace, error: BaseException, state: State, reason: str
+) -> None:
+    @app.task(name="by.hand", give_up_on=KeyError)
+    async def registered() -> None: ...
+
+    receipt = await registered.aenqueue()
+    (claim,) = await app.aclaim()
+    await app.anack(claim, error)
+    job = await app.ajob(receipt)
+    assert job is not None
+    assert (job.state, job.reason) == (state, reason)
     await app.aclose()
 
 

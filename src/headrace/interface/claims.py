@@ -13,9 +13,9 @@ from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Encoding, Job
 from headrace.model.names import check_name
-from headrace.model.outcome import Failure, Raised, Returned
+from headrace.model.outcome import Failure, Outcome, Raised, Returned
 from headrace.model.state import RUNNING
-from headrace.runtime.failure import describe
+from headrace.runtime.failure import outcome_of
 from headrace.runtime.registry import policy_for
 from headrace.runtime.rescuer import Rescuer
 from headrace.storage.contract import Demand, Holding, Storage
@@ -89,9 +89,13 @@ class Claims(Core):
         await self._settle(claim, Returned(*encode_result(result, object)))
 
     async def anack(self, claim: Claim, error: BaseException | str) -> None:
-        """The work failed: tried again, or dead, by the job's retry policy. LeaseLost as in ``aack``."""
-        failure = describe(error) if isinstance(error, BaseException) else Failure("Error", str(error))
-        await self._settle(claim, Raised(failure))
+        """The work failed: tried again, or dead, by the job's retry policy. An exception means what it means where a
+        handler raises it: PermanentFailure, Snooze and the like as well. LeaseLost as in ``aack``."""
+        if isinstance(error, BaseException):
+            outcome = outcome_of(error, self.registry.get(claim.task))
+        else:
+            outcome = Raised(Failure("Error", str(error)))
+        await self._settle(claim, outcome)
 
     async def arenew(self, claim: Claim, lease: Duration | None = None) -> None:
         """The lease lasts from now again, for all jobs of the same ``aclaim`` call. LeaseLost as in ``aack``."""
@@ -101,7 +105,7 @@ class Claims(Core):
         if claim.id in beat.lost:
             raise LeaseLost(claim.id)
 
-    async def _settle(self, claim: Claim, outcome: Returned | Raised) -> None:
+    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
         handler = self.registry.get(claim.task)
         policy = policy_for(claim.job, handler, self.queue_policies(), self.settings.retry)
         change = lifecycle.settle(claim.job, outcome, policy, self.entropy(), self.settings.crash_budget)

@@ -33,8 +33,8 @@ class AnsweredInProcess(Exception):
         self.outcome = outcome
 
 
-def outcome_of(error: BaseException, handler: Handler) -> Outcome:
-    """What a handler meant by raising this."""
+def outcome_of(error: BaseException, handler: Handler | None) -> Outcome:
+    """What was meant by raising this; without a handler, no task says what is tried again."""
     match error:
         case AnsweredInProcess(outcome=outcome):
             return outcome
@@ -49,8 +49,12 @@ def outcome_of(error: BaseException, handler: Handler) -> Outcome:
         case ProcessDied():
             return Crashed(describe(error))
         case _:
-            wanted = not handler.retry_on or isinstance(error, handler.retry_on)
-            return Raised(describe(error), final=not wanted or isinstance(error, handler.give_up_on))
+            return Raised(describe(error), final=handler is not None and _is_final(error, handler))
+
+
+def _is_final(error: BaseException, handler: Handler) -> bool:
+    wanted = not handler.retry_on or isinstance(error, handler.retry_on)
+    return not wanted or isinstance(error, handler.give_up_on)
 
 
 def describe(error: BaseException) -> Failure:
