@@ -556,7 +556,7 @@ async def test_events_of_failures(stand: Stand) -> None:
     await stand.final(await fails.aenqueue())
     assert await ids_of(stand, heard) == ["failed", "retrying", "failed", "dead_letter"]
     assert [event.attempt for event in heard] == [1, 1, 2, 2]
-    assert heard[-1].reason == "why"
+    assert heard[-1].reason == "ValueError: why"
 
 
 async def test_events_of_cancelled_snoozed_and_throttled_jobs(stand: Stand) -> None:

@@ -166,10 +166,10 @@ class Job(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def last_error(self) -> str | None:
-        """The message of the last failed attempt, if any failed."""
+        """What went wrong in the last failed attempt, if any failed."""
         for record in reversed(self.history):
             if record.failure is not None:
-                return f"{record.failure.kind}: {record.failure.message}"
+                return record.failure.text
         return None
 
 

@@ -51,6 +51,11 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     """The chain of messages, outermost first."""
     traceback: str = ""
 
+    @property
+    def text(self) -> str:
+        """What went wrong, in a line."""
+        return f"{self.kind}: {self.message}"
+
 
 class Returned(msgspec.Struct, frozen=True, gc=False):
     """The handler returned."""

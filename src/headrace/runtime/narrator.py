@@ -43,7 +43,7 @@ class Narrator:
             following = _after_crash(state)
         for event_id in following:
             if self._bus.wants(event_id):
-                words = ended.failure.message if ended is not None and ended.failure is not None else reason
+                words = ended.failure.text if ended is not None and ended.failure is not None else reason
                 seconds = None if attempt is None else self._clock.monotonic() - attempt.started
                 self._tell(event_id, job, seconds, words)
 

@@ -58,7 +58,7 @@ def _attempt_json(record: AttemptRecord) -> Json:
         "started_at": moment(record.started_at),
         "finished_at": moment(record.finished_at),
         "outcome": record.outcome,
-        "error": None if failure is None else f"{failure.kind}: {failure.message}",
+        "error": None if failure is None else failure.text,
         "traceback": None if failure is None else failure.traceback,
     }
 
@@ -129,6 +129,6 @@ def _print_attempt(record: AttemptRecord) -> None:
     say(f"attempt {record.attempt}: {record.outcome}, {times}, worker {record.worker}")
     if record.failure is None:
         return
-    say_block("\n".join(f"  {line}" for line in f"{record.failure.kind}: {record.failure.message}".splitlines()))
+    say_block("\n".join(f"  {line}" for line in record.failure.text.splitlines()))
     if record.failure.traceback:
         say_block("\n".join(f"  | {line}" for line in record.failure.traceback.splitlines()))
