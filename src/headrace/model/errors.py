@@ -36,6 +36,15 @@ class InvalidKey(InvalidOption):
     """A dedup key that is empty, too long or not plain text."""
 
 
+class InvalidCron(HeadraceError, ValueError):
+    """A cron expression or its time zone that can't be used."""
+
+    def __init__(self, text: object, why: str, position: int | None = None) -> None:
+        where = "" if position is None else f" at character {position}"
+        super().__init__(f"cron expression {outline(text)} can't be used{where}: {why}")
+        self.text, self.position = text, position
+
+
 class InvalidArguments(HeadraceError, TypeError):
     """Arguments that don't fit the signature of their task."""
 
