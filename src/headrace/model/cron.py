@@ -1,15 +1,14 @@
 """Cron expressions: when they fire next, in milliseconds since 1970 UTC.
 
-cronsim reads the expression and walks through days and hours of the wall. From wall to instant is a step of our own:
-given an aware time cronsim itself walks in hours and lands beside the mark where a zone moves by half an hour, or
-moves at midnight; and started inside a repeated hour it may answer with an instant that has passed.
+cronsim reads the expression and walks through the times of the wall. From there to the instant is a step of our own:
+given a zone, cronsim 2.8 misses firings where the clocks move by half an hour (Lord_Howe, Caracas, Pyongyang) or not at
+a full one (Chatham), and started inside a repeated hour it may answer with an instant that has passed.
 """
 
 import calendar
 from collections.abc import Iterator, Sequence
 from copy import copy
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -145,7 +144,6 @@ def parse_cron(text: str, tz: str = "UTC") -> Cron:
     return cron
 
 
-@lru_cache(maxsize=1024)
 def _read(text: str) -> CronSim:
     try:
         return CronSim(text, datetime(2025, 1, 1))  # noqa: DTZ001 - a time of the wall

@@ -4,7 +4,7 @@ cronsim reads the same words, but refuses with the name of a field alone. What p
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import msgspec
@@ -15,10 +15,8 @@ LONGEST = 255
 """Characters: no expression for people needs more, and a long one is refused before anything looks into it."""
 
 _NO_NAMES: Mapping[str, int] = MappingProxyType({})
-_MONTHS = MappingProxyType(
-    {name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
-)
-_WEEKDAYS = MappingProxyType({name: number for number, name in enumerate("SUN MON TUE WED THU FRI SAT".split())})
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -36,9 +34,10 @@ class Field(msgspec.Struct, frozen=True):
 
 
 _DAY = Field("day of month", 1, 31)
-_WEEKDAY = Field("day of week", 0, 7, _WEEKDAYS)
-_FIELDS = (Field("second", 0, 59), Field("minute", 0, 59), Field("hour", 0, 23), _DAY, Field("month", 1, 12, _MONTHS))
-FIELDS = (*_FIELDS, _WEEKDAY)
+_MONTH = Field("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)})
+_WEEKDAY = Field("day of week", 0, 7, {name: number for number, name in enumerate(_WEEKDAYS)})
+_TIMES = (Field("second", 0, 59), Field("minute", 0, 59), Field("hour", 0, 23))
+_FIELDS = (*_TIMES, _DAY, _MONTH, _WEEKDAY)
 
 _WORD = re.compile(r"[^ ]+")
 _FORMS = "5 fields (minute, hour, day of month, month, day of week), or 6 with seconds first"
@@ -52,12 +51,12 @@ def check_syntax(text: object) -> str:
         raise InvalidCron(text, f"it has {len(text):,} characters; at most {LONGEST} are allowed")
     for position, character in enumerate(text, 1):
         if not " " <= character <= "~":
-            raise InvalidCron(text, f"{ascii(character)} is no printable ASCII character", position)
+            raise InvalidCron(text, f"{character!a} is no printable ASCII character", position)
     words = list(_WORD.finditer(text))
     if len(words) not in (5, 6):
         year = "; a year can't be given" if len(words) == 7 else ""
-        raise InvalidCron(text, f"it has {len(words)} fields; it must have {_FORMS}{year}")
-    for field, word in zip(FIELDS[-len(words) :], words, strict=True):
+        raise InvalidCron(text, f"it has {len(words)} field{"s" * (len(words) != 1)}; it must have {_FORMS}{year}")
+    for field, word in zip(_FIELDS[-len(words) :], words, strict=True):
         _check_field(field, word.group(), text, word.start())
     return text
 
