@@ -55,7 +55,7 @@ def check_syntax(text: object) -> str:
     words = list(_WORD.finditer(text))
     if len(words) not in (5, 6):
         year = "; a year can't be given" if len(words) == 7 else ""
-        raise InvalidCron(text, f"it has {len(words)} field{"s" * (len(words) != 1)}; it must have {_FORMS}{year}")
+        raise InvalidCron(text, f"it has {len(words)} field{'s' * (len(words) != 1)}; it must have {_FORMS}{year}")
     for field, word in zip(_FIELDS[-len(words) :], words, strict=True):
         _check_field(field, word.group(), text, word.start())
     return text
