@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from headrace.model.cron import parse_cron
-from headrace.model.job import Encoding, Options, Until
+from headrace.model.errors import ScheduleUnreadable
+from headrace.model.job import Encoding, NewJob, Options, Until
+from headrace.model.record import Record
 from headrace.model.retry import RetryPolicy
 from headrace.model.schedule import (
     LATE,
@@ -18,21 +20,21 @@ from headrace.model.schedule import (
     TICK_HEADER,
     CatchUp,
     Due,
-    JobTemplate,
     Schedule,
-    digest,
     due,
     edited,
     job_of,
     redeclared,
     resumed,
 )
+from headrace.model.schedule_record import CHANGED, digest, put_schedule, read_schedule
 
 NOW = int(datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC).timestamp()) * 1000
 MINUTE = 60_000
 HOUR = 60 * MINUTE
-JOB = JobTemplate("report", "default", "{}")
+JOB = NewJob("", "report", "default", "{}")
 MOST = 1_000
+STORED = msgspec.json.encode(Schedule("nightly", JOB, "* * * * *")).decode()
 
 
 def declared(**fields: object) -> Schedule:
@@ -284,7 +286,7 @@ def test_an_edit_is_marked_and_moves_the_cursor_only_with_the_times() -> None:
 
 def test_a_digest_names_the_declaration_alone() -> None:
     one = Schedule(name="a", job=JOB, every=1.0)
-    assert digest(one) == digest(Schedule(name="a", job=JobTemplate("report", "default", "{}"), every=1.0))
+    assert digest(one) == digest(Schedule(name="a", job=NewJob("", "report", "default", "{}"), every=1.0))
     others = [
         replace(one, name="b"),
         replace(one, every=2.0),
@@ -302,7 +304,8 @@ def test_a_digest_names_the_declaration_alone() -> None:
 
 
 def test_the_job_of_a_tick() -> None:
-    template = JobTemplate(
+    template = NewJob(
+        id="",
         task="report",
         queue="slow",
         payload="aGk=",
@@ -335,4 +338,35 @@ def test_without_overlap_a_key_of_the_schedule_holds_until_the_job_is_final() ->
 
 def test_a_schedule_is_the_same_after_it_was_stored() -> None:
     schedule = fire(declared(every=0.1, catch_up=CatchUp.ALL, overlap=False, times=9), NOW + 300).after
-    assert msgspec.json.decode(msgspec.json.encode(schedule), type=Schedule) == schedule
+    put = put_schedule(schedule, 7)
+    assert (put.kind, put.name, put.expect) == ("schedule", "nightly", 7)
+    assert put.kind != CHANGED.kind
+    assert read_schedule(Record(put.kind, put.name, put.value or "", 8)) == schedule
+
+
+UNREADABLE = [
+    "",
+    "null",
+    "[]",
+    "{}",
+    '{"name":"nightly"}',
+    STORED.replace('"cron":"* * * * *"', '"cron":"* * * * *","every":5'),
+    STORED.replace('"cron":"* * * * *",', ""),
+    STORED.replace('"cron":"* * * * *"', '"every":0.05'),
+    STORED.replace('"cron":"* * * * *"', '"every":-1'),
+    STORED.replace('"cron":"* * * * *"', '"cron":5'),
+    STORED.replace('"nightly",', '"nightly","catch_up":"sometimes",'),
+    STORED.replace('"nightly",', '"nightly","next_at":"soon",'),
+]
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_what_this_version_cannot_read_is_named(value: str) -> None:
+    assert value != STORED
+    with pytest.raises(ScheduleUnreadable, match="schedule 'nightly' can't be followed here: "):
+        read_schedule(Record("schedule", "nightly", value, 1))
+
+
+def test_what_a_later_version_adds_is_no_obstacle() -> None:
+    value = STORED.replace('"nightly",', '"nightly","colour":"red",')
+    assert read_schedule(Record("schedule", "nightly", value, 1)) == Schedule("nightly", JOB, "* * * * *")

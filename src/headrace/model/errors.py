@@ -93,10 +93,10 @@ class PayloadUnreadable(PayloadRefused):
 
 
 class AlreadyRegistered(HeadraceError):
-    """Two tasks of one name."""
+    """Two tasks, or two schedules, of one name."""
 
-    def __init__(self, name: str, first: str, second: str) -> None:
-        super().__init__(f"task {name!r} is registered twice, by {first} and by {second}; give one of them name=")
+    def __init__(self, name: str, first: str, second: str, kind: str = "task") -> None:
+        super().__init__(f"{kind} {name!r} is registered twice, by {first} and by {second}; give one of them name=")
         self.name = name
 
 
@@ -206,6 +206,24 @@ class WaitTimeout(HeadraceError, TimeoutError):
     def __init__(self, job_id: str, seconds: float) -> None:
         super().__init__(f"job {job_id} was not final after {seconds:g} s; it goes on")
         self.job_id, self.seconds = job_id, seconds
+
+
+class ScheduleNotFound(HeadraceError, LookupError):
+    """No schedule of this name is in the store."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no schedule {name!r} in the store; headrace schedules lists those that are")
+        self.name = name
+
+
+class ScheduleUnreadable(HeadraceError):
+    """A stored schedule that this version or this machine can't follow. The others go on."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"schedule {outline(name)} can't be followed here: {why}; edit it, declare it anew or remove it"
+        )
+        self.name, self.why = name, why
 
 
 class EnqueueUnknown(HeadraceError):

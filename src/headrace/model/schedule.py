@@ -5,7 +5,6 @@ rises: whoever stores the advanced schedule in one step with the jobs of its tic
 the clock does.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,15 +15,12 @@ import msgspec
 from msgspec.structs import replace
 
 from headrace.model.cron import Cron, parse_cron
-from headrace.model.job import DEFAULT_OPTIONS, NORMAL, Encoding, NewJob, Options, Until
+from headrace.model.job import NewJob, Until
 
 SHORTEST = 0.1
 """Seconds: the shortest interval."""
 LATE = 60_000
 """Milliseconds that a tick may be late where missed ones are dropped."""
-CHANGES = "schedule-changes"
-"""The kind of the one record that is put with every change of a schedule, but not at its ticks: who follows schedules
-listens to this."""
 SCHEDULE_HEADER, TICK_HEADER = "headrace-schedule", "headrace-tick"
 """Headers of a scheduled job: the name, and the instant of its tick as ISO text in UTC."""
 
@@ -40,27 +36,12 @@ class CatchUp(StrEnum):
     """Each is made good, in order."""
 
 
-class JobTemplate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The job that a tick enqueues. As in NewJob."""
-
-    task: str
-    queue: str
-    payload: str
-    encoding: Encoding = Encoding.JSON
-    priority: int = NORMAL
-    delay: float = 0.0
-    """Seconds after the tick."""
-    key: str | None = None
-    until: Until = Until.FINISHED
-    window: float | None = None
-    options: Options = DEFAULT_OPTIONS
-
-
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
     """One schedule as stored. Either ``cron`` or ``every`` is given."""
 
     name: str
-    job: JobTemplate
+    job: NewJob
+    """What each tick enqueues, but for its id and its instant: ``delay`` is counted from the tick."""
     cron: str | None = None
     every: float | None = None
     """Seconds."""
@@ -198,42 +179,25 @@ def _timing(schedule: Schedule) -> tuple[object, ...]:
     return (schedule.cron, schedule.every, schedule.tz)
 
 
-def digest(schedule: Schedule) -> str:
-    """Names a declaration: equal for equal ones, in every process."""
-    return hashlib.sha256(msgspec.json.encode(schedule)).hexdigest()[:16]
-
-
 def job_of(schedule: Schedule, tick: int | None, job_id: str) -> NewJob:
     """The job of a tick; without one, the job that an operator wants now."""
     job, headers = schedule.job, {SCHEDULE_HEADER: schedule.name}
     if tick is not None:
         headers[TICK_HEADER] = _iso(tick)
-    alone = None if schedule.overlap else f"schedule:{schedule.name}"
-    return NewJob(
+    new = replace(
+        job,
         id=job_id,
-        task=job.task,
-        queue=job.queue,
-        payload=job.payload,
-        encoding=job.encoding,
-        priority=job.priority,
-        delay=job.delay,
         at=None if tick is None else tick + round(job.delay * 1000),
-        key=job.key if alone is None else alone,
-        until=job.until if alone is None else Until.FINISHED,
-        window=job.window if alone is None else None,
         options=replace(job.options, headers={**job.options.headers, **headers}),
     )
+    if schedule.overlap:
+        return new
+    return replace(new, key=f"schedule:{schedule.name}", until=Until.FINISHED, window=None)
 
 
 def _iso(tick: int) -> str:
     digits = "milliseconds" if tick % 1000 else "seconds"
     return datetime.fromtimestamp(tick / 1000, UTC).isoformat(timespec=digits).replace("+00:00", "Z")
-
-
-def check_timing(schedule: Schedule) -> None:
-    """InvalidCron where its expression or zone can't be used here."""
-    if schedule.cron is not None:
-        _cron(schedule.cron, schedule.tz)
 
 
 @lru_cache(maxsize=1024)
