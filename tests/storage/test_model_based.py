@@ -259,9 +259,12 @@ class Pair(RuleBasedStateMachine):
         changes = [lifecycle.cancel(job) for job in jobs[index % (len(jobs) or 1) :][:1]]
         self.both(lambda storage: storage.apply(changes))
 
-    @rule(indexes=st.lists(indexes, min_size=1, max_size=3))
-    def delete(self, indexes):
-        verdicts = self.both(lambda storage: storage.delete([self.known(index) for index in indexes]))
+    @rule(
+        indexes=st.lists(indexes, min_size=1, max_size=3),
+        states=st.sampled_from([WAITING | FINAL, WAITING | FINAL, FINAL, frozenset({State.DEAD}), RUNNING]),
+    )
+    def delete(self, indexes, states):
+        verdicts = self.both(lambda storage: storage.delete([self.known(index) for index in indexes], states))
         self.removed += verdicts.count(APPLIED)
 
     @rule(keep=keeps, limit=st.sampled_from([0, 1, 2, 100, 100]))

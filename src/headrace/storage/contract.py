@@ -13,7 +13,7 @@ import msgspec
 from headrace.model.change import Change, Verdict
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
-from headrace.model.state import State
+from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
 
 R = TypeVar("R")
@@ -228,8 +228,9 @@ class Storage(Protocol):
         """How many jobs of each queue are in each state; states without any are left out."""
         ...
 
-    async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
-        """Removes jobs that are not running, and frees their keys, windows too: APPLIED, STALE (it runs) or MISSING."""
+    async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
+        """Removes jobs that are in one of these states at that moment, never a running one, and frees their keys,
+        windows too: APPLIED, STALE (it runs, or is in another state) or MISSING."""
         ...
 
     async def prune(

@@ -9,7 +9,7 @@ from headrace.model.change import Change, Verdict
 from headrace.model.errors import AppClosed, WrongLoop
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
-from headrace.model.state import State
+from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
 from headrace.storage.contract import (
     Beat,
@@ -136,10 +136,10 @@ class MemoryStorage:
         with store.lock:
             return store.count()
 
-    async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
+    async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
         store = self._entered()
         with store.lock:
-            return store.delete(ids)
+            return store.delete(ids, states)
 
     async def prune(
         self,

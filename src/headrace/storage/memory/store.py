@@ -236,15 +236,15 @@ class Store:
             (queue, state): number for queue, lane in lanes.items() for state, number in lane.counts.items() if number
         }
 
-    def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
+    def delete(self, ids: Sequence[str], states: Collection[State]) -> Sequence[Verdict]:
         """Removes what doesn't run, with its keys."""
-        return [self._delete(job_id) for job_id in ids]
+        return [self._delete(job_id, states) for job_id in ids]
 
-    def _delete(self, job_id: str) -> Verdict:
+    def _delete(self, job_id: str, states: Collection[State]) -> Verdict:
         job = self.rows.jobs.get(job_id)
         if job is None:
             return MISSING
-        if job.state is _RUNNING:
+        if job.state is _RUNNING or job.state not in states:
             return STALE
         self._keys.free(job)
         self.rows.remove(job)

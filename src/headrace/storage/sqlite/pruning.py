@@ -32,21 +32,22 @@ _doomed = msgspec.json.Decoder(list[_Doomed])
 _crowds = msgspec.json.Decoder(list[tuple[str, int]])
 
 
-def delete(transaction: Transaction, ids: Sequence[str]) -> list[Verdict]:
+def delete(transaction: Transaction, ids: Sequence[str], states: Collection[State]) -> list[Verdict]:
     """Removes what doesn't run, with its keys."""
     rows = transaction.jobs_by_id(ids)
-    gone = [job for job in rows.values() if job.state is not State.RUNNING]
+    gone = [job for job in rows.values() if job.state in states and job.state is not State.RUNNING]
     free(transaction, [(job.queue, job.key, job.id) for job in gone])
     if gone:
         transaction.run(_ROWS["delete_jobs"], (json_text([job.id for job in gone]),))
     for job in gone:
         transaction.move(job.queue, job.state, None)
+    left = dict.fromkeys(rows, STALE) | {job.id: APPLIED for job in gone}
     verdicts: list[Verdict] = []
     for job_id in ids:
-        row = rows.get(job_id)
-        if row is not None and row.state is not State.RUNNING:
-            del rows[job_id]
-        verdicts.append(MISSING if row is None else STALE if row.state is State.RUNNING else APPLIED)
+        verdict = left.get(job_id, MISSING)
+        verdicts.append(verdict)
+        if verdict is APPLIED:
+            del left[job_id]  # named twice, it is missing the second time
     return verdicts
 
 

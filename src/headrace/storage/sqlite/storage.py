@@ -11,7 +11,7 @@ from headrace.model.change import Change, Verdict
 from headrace.model.errors import AppClosed, InvalidOption, WrongLoop
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
-from headrace.model.state import State
+from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
 from headrace.storage.contract import (
     Beat,
@@ -230,8 +230,8 @@ class SqliteStorage:
     async def count(self) -> Mapping[tuple[str, State], int]:
         return await self._read(finding.count)
 
-    async def delete(self, ids: Sequence[str]) -> Sequence[Verdict]:
-        return await self._write(partial(pruning.delete, ids=ids), len(ids))
+    async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
+        return await self._write(partial(pruning.delete, ids=ids, states=states), len(ids))
 
     async def prune(
         self,

@@ -1,5 +1,6 @@
 """Delete: by wish, but never what runs."""
 
+from headrace.model import lifecycle
 from headrace.model.change import APPLIED, MISSING, STALE
 from headrace.model.state import State
 from headrace.testing.conformance.family import Family
@@ -33,6 +34,14 @@ class TestDelete(Family):
         verdicts = await stage.storage.delete([stage.new().id, waiting, running.id, waiting])
         assert list(verdicts) == [MISSING, APPLIED, STALE, MISSING]
         assert await stage.storage.count() == {("q", State.RUNNING): 1}
+
+    async def test_only_in_the_states_that_are_named(self, stage: Stage) -> None:
+        retried, dead, running = await stage.dead(), await stage.dead(), await stage.running("w2", queue="r")
+        await stage.apply(lifecycle.retry(retried))
+        ids = [retried.id, dead.id, running.id, stage.new().id, dead.id]
+        verdicts = await stage.storage.delete(ids, frozenset({State.DEAD, State.RUNNING}))
+        assert list(verdicts) == [STALE, APPLIED, STALE, MISSING, MISSING]
+        assert await stage.storage.count() == {("q", State.PENDING): 1, ("r", State.RUNNING): 1}
 
     async def test_its_key_is_free(self, stage: Stage) -> None:
         job_id = await stage.enqueue(key="k", delay=5.0)
