@@ -98,6 +98,11 @@ class Rows:
                 last = job.id
                 yield job
 
+    def running(self, after: str | None) -> Iterator[Job]:
+        """The same, of running jobs only: few of very many."""
+        held = {job_id for ids in self.held_by.values() for job_id in ids}
+        return (self.jobs[job_id] for job_id in sorted(held, reverse=True) if after is None or job_id < after)
+
     def _line_up(self, job: Job, lane: Lane) -> None:
         state = job.state
         lane.counts[state] += 1

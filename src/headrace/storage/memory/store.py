@@ -22,7 +22,7 @@ from headrace.model.change import (
 from headrace.model.errors import PutLost
 from headrace.model.job import Job, NewJob, Until
 from headrace.model.record import QUEUE, Put
-from headrace.model.state import FINAL, State
+from headrace.model.state import FINAL, RUNNING, State
 from headrace.storage.contract import Beat, Demand, Filter, Holding, Keep, Page, Receipt
 from headrace.storage.memory.keys import Keys
 from headrace.storage.memory.leases import BootTime, Leases
@@ -226,7 +226,8 @@ class Store:
 
     def find(self, where: Filter, limit: int, after: str | None) -> Page:
         """One more than asked for tells whether there is a next page."""
-        found = list(islice((job for job in self.rows.newest_first(after) if _matches(job, where)), limit + 1))
+        rows = self.rows.running(after) if where.states == RUNNING else self.rows.newest_first(after)
+        found = list(islice((job for job in rows if _matches(job, where)), limit + 1))
         return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
     def count(self) -> Mapping[tuple[str, State], int]:

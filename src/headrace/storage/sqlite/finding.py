@@ -48,16 +48,18 @@ def _index(where: Filter) -> str:
 
 def _conditions(where: Filter) -> tuple[list[str], list[str | int | float | None]]:
     # A plus keeps SQLite from walking another index than that of ids, and sorting all it finds there for one page.
-    plus = "" if _index(where) else "+"
+    index = _index(where)
+    plus = "" if index else "+"
+    in_order = "" if index.endswith("jobs_running") else "+"  # that of running jobs begins with queue and worker
     conditions: list[str] = []
     parameters: list[str | int | float | None] = []
     if where.states is not None:
         # As literals: only so does SQLite see that a partial index holds these rows.
         names = [f"'{state.value}'" for state in sorted(where.states)]
         conditions.append(f"{plus}state = {names[0]}" if len(names) == 1 else f"{plus}state IN ({', '.join(names)})")
-    for column, wanted in (("queue", where.queue), ("task", where.task), ("worker", where.worker)):
+    for column, wanted in ((f"{in_order}queue", where.queue), ("+task", where.task), (f"{in_order}worker", where.worker)):
         if wanted is not None:
-            conditions.append(f"+{column} = ?")
+            conditions.append(f"{column} = ?")
             parameters.append(wanted)
     if where.cancel_requested is not None:
         conditions.append(f"{plus}cancel_requested = {int(where.cancel_requested)}")
