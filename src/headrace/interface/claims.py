@@ -18,7 +18,7 @@ from headrace.model.state import RUNNING
 from headrace.runtime.failure import outcome_of
 from headrace.runtime.registry import policy_for
 from headrace.runtime.rescuer import Rescuer
-from headrace.storage.contract import Demand, Holding, Storage
+from headrace.storage.contract import Demand, Filter, Holding, Storage
 
 _MOST = 10_000
 
@@ -117,8 +117,7 @@ class Claims(Core):
             raise LeaseLost(change.job_id)
 
     async def _may_rescue(self, storage: Storage, queue: str) -> bool:
-        counts = await storage.count()
-        return any(name == queue and state in RUNNING for name, state in counts)
+        return bool((await storage.find(Filter(RUNNING, queue), limit=1)).jobs)
 
     async def _with_solitude(self, storage: Storage, jobs: Sequence[Job]) -> Sequence[Job]:
         """Either one job with a crash behind it, stamped, or only jobs without; the rest goes back unharmed."""
