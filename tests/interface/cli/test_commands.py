@@ -166,6 +166,22 @@ def test_stats_counts_by_queue_and_state(shell: Shell) -> None:
     ]
 
 
+def test_row_40_stats_and_lists_of_very_many_queues_stay_readable(shell: Shell) -> None:
+    with shell.store() as app:
+        calls = [app.by_name("t", {}, {"queue": f"q.{number:05}"}) for number in range(10_000)]
+        app.enqueue_many([*calls, *calls[9_990:]])
+    lines = shell("stats", "shop:app").out.splitlines()
+    assert len(lines) == 53
+    assert lines[50].split()[:3] == ["q.09999", "0", "2"]
+    assert lines[51].split()[:3] == ["(all)", "0", "10010"]
+    assert lines[52] == "9,950 smaller queues with 9,950 jobs left out; --all lists them"
+    assert len(shell("stats", "shop:app", "--all").out.splitlines()) == 10_002
+    assert len(shell("stats", "shop:app", "--json").json["queues"]) == 10_000
+    page = shell("jobs", "shop:app", "--json").json
+    assert (len(page["jobs"]), page["next"]) == (50, page["jobs"][-1]["id"])
+    assert shell("dead", "shop:app").out == "no jobs\n"
+
+
 def test_a_screen_cuts_notes_and_never_ids(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = dead_job(shell, "a long story" * 20)
     assert "a long story" * 20 in shell("jobs", "shop:app").out

@@ -7,10 +7,13 @@ import typer
 from headrace.interface.cli.applications import open_app, split_reference
 from headrace.interface.cli.exits import UsageError
 from headrace.interface.cli.options import After, AppReference, AsJson, Limit, QueueName, StorageUrl, TaskName
-from headrace.interface.cli.output import print_json, print_table, say
+from headrace.interface.cli.output import plural, print_json, print_table, say
 from headrace.interface.cli.rendering import print_job, print_page, whole_job_json
 from headrace.model.errors import JobNotFound
 from headrace.model.state import State
+
+_QUEUES = 50
+"""How many queues ``stats`` lists unasked."""
 
 
 def jobs(
@@ -50,8 +53,13 @@ def show(
         print_job(job, sensitive=sensitive)
 
 
-def stats(app: AppReference = None, storage: StorageUrl = None, as_json: AsJson = False) -> None:
-    """Count jobs by queue and state."""
+def stats(
+    app: AppReference = None,
+    storage: StorageUrl = None,
+    every: Annotated[bool, typer.Option("--all", help=f"List all queues, not only the {_QUEUES} largest.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count jobs by queue and state. JSON has all queues."""
     with open_app(app, storage) as opened:
         counts = opened.counts()
     totals = {state: sum(of.get(state, 0) for of in counts.values()) for state in State}
@@ -62,7 +70,12 @@ def stats(app: AppReference = None, storage: StorageUrl = None, as_json: AsJson 
     if not counts:
         say("no jobs")
         return
-    rows = [[name, *(of.get(state, 0) for state in State)] for name, of in sorted(counts.items())]
-    if len(rows) > 1:
+    largest = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
+    shown = sorted(largest if every else largest[:_QUEUES])
+    rows = [[name, *(counts[name].get(state, 0) for state in State)] for name in shown]
+    if len(counts) > 1:
         rows.append(["(all)", *totals.values()])
     print_table(["QUEUE", *(state.upper() for state in State)], rows)
+    if len(shown) < len(counts):
+        left = sum(sum(counts[name].values()) for name in largest[_QUEUES:])
+        say(f"{plural(len(counts) - len(shown), 'smaller queue')} with {plural(left, 'job')} left out; --all lists them")
