@@ -10,6 +10,7 @@ import pytest
 from shell import Shell
 
 from headrace import State
+from headrace.storage.sqlite import SqliteStorage
 from headrace.storage.sqlite.migrating import LATEST
 
 UNKNOWN = "01a2021c-617a-734e-9f93-bd7ca1a4c633"
@@ -260,6 +261,23 @@ def test_doctor_sees_a_clock_that_was_stepped_back(shell: Shell) -> None:
     connection.close()
     assert job_id
     assert any("stepped back" in warning for warning in shell("doctor", "shop:app", "--json").json["warnings"])
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(-3600, True), (-6, True), (-4, False), (4, False), (6, True)])
+def test_row_17_doctor_compares_the_clocks_both_ways(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, seconds: int, warned: bool
+) -> None:
+    enqueue(shell, "send", '{"to": "ada"}')
+    now = SqliteStorage.now
+
+    async def elsewhere(storage: SqliteStorage) -> int:
+        return await now(storage) + seconds * 1000
+
+    monkeypatch.setattr(SqliteStorage, "now", elsewhere)
+    warnings = [text for text in shell("doctor", "shop:app", "--json").json["warnings"] if "machine's clock" in text]
+    assert bool(warnings) is warned
+    if warned:
+        assert f"differ by {abs(seconds)} s" in warnings[0]
 
 
 def test_a_newer_schema_is_3_everywhere(shell: Shell) -> None:
