@@ -351,7 +351,7 @@ UNREADABLE = [
     "{}",
     '{"name":"nightly"}',
     STORED.replace('"cron":"* * * * *"', '"cron":"* * * * *","every":5'),
-    STORED.replace('"cron":"* * * * *",', ""),
+    STORED.replace(',"cron":"* * * * *"', ""),
     STORED.replace('"cron":"* * * * *"', '"every":0.05'),
     STORED.replace('"cron":"* * * * *"', '"every":-1'),
     STORED.replace('"cron":"* * * * *"', '"cron":5'),

@@ -152,6 +152,7 @@ class Running(Declarations):
         return Surroundings(
             clock=self.clock,
             entropy=self.entropy,
+            new_id=self.ids.new,
             spawn=self.spawn,
             bus=self.bus,
             report=report,

@@ -7,8 +7,10 @@ from headrace.runtime.loop import jittered
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.pruner import Pruner
 from headrace.runtime.rescuer import Rescuer
+from headrace.runtime.scheduler import Scheduler
 from headrace.runtime.settings import Settings
 from headrace.runtime.surroundings import Surroundings
+from headrace.runtime.timekeeper import Timekeeper
 from headrace.storage.contract import Storage
 
 Step = Callable[[], Awaitable[float]]
@@ -35,11 +37,18 @@ class Housekeeping:
         self.leader = Leader(worker_id, storage, around.entropy, settings.reap, is_alive)
         rescuer = Rescuer(worker_id, storage, around.entropy, settings.crash_budget, narrator.rescued)
         pruner = Pruner(storage, settings)
+        ticker = Scheduler(storage, around.new_id, around.report, narrator.queued)
+        self._timekeeper = Timekeeper(ticker, storage, around.clock, lambda: self.leader.leads)
         self.steps: Mapping[str, Step] = {
             "leader": self.leader.step,
             "rescuer": self._every(settings.reap, rescuer.rescue_once),
+            "scheduler": self._timekeeper.step,
             "pruner": self._leading(settings.prune, pruner.prune_once),
         }
+
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        self._timekeeper.stop()
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> Step:
         async def step() -> float:

@@ -1,11 +1,12 @@
 """Tells the bus what happened to jobs: which events follow from which change."""
 
 from headrace.model.change import Change
-from headrace.model.job import Job
+from headrace.model.job import Job, NewJob
 from headrace.model.state import State
 from headrace.runtime import events
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.events import Bus, Event
+from headrace.storage.contract import Receipt
 from headrace.system.clock import Clock
 
 _AFTER: dict[State, tuple[str, ...]] = {
@@ -22,6 +23,11 @@ class Narrator:
 
     def __init__(self, bus: Bus, clock: Clock, worker_id: str) -> None:
         self._bus, self._clock, self._worker_id = bus, clock, worker_id
+
+    def queued(self, new: NewJob, receipt: Receipt[object]) -> None:
+        """A schedule brought it."""
+        if self._bus.wants(events.QUEUED) and not receipt.duplicate:
+            self._bus.emit(Event(events.QUEUED, new.id, new.task, new.queue, 0, None, self._clock.wall()))
 
     def started(self, attempt: Attempt) -> None:
         """Its handler is about to run."""

@@ -20,6 +20,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     clock: Clock
     entropy: Entropy
+    new_id: Callable[[], str]
     spawn: Spawn
     bus: Bus
     report: Report

@@ -103,6 +103,7 @@ class Worker:
             return
         self._stopped = True
         self._producer.stop()
+        self._housekeeping.stop()
         for loop in self._loops:
             loop.stop()
         try:
