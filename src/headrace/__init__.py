@@ -4,11 +4,13 @@ from headrace.interface.app import Headrace
 from headrace.interface.claims import Claim
 from headrace.interface.jobs import CancelOutcome, Page
 from headrace.interface.task import Call, Task
+from headrace.model.cron import Cron, parse_cron
 from headrace.model.errors import HeadraceError, JobCancelled, JobDead, JobNotFound, LeaseLost, WaitTimeout
 from headrace.model.job import HIGH, LOW, NORMAL, Job
 from headrace.model.outcome import Cancelled, PermanentFailure, Snooze, Throttled
 from headrace.model.retry import RetryPolicy
 from headrace.model.routing import PrefixRouter
+from headrace.model.schedule import Schedule
 from headrace.model.state import State
 from headrace.runtime.attempt import Current, current
 from headrace.runtime.events import Event
@@ -24,6 +26,7 @@ __all__ = [
     "CancelOutcome",
     "Cancelled",
     "Claim",
+    "Cron",
     "Current",
     "Event",
     "Headrace",
@@ -38,10 +41,12 @@ __all__ = [
     "PrefixRouter",
     "Receipt",
     "RetryPolicy",
+    "Schedule",
     "Snooze",
     "State",
     "Task",
     "Throttled",
     "WaitTimeout",
     "current",
+    "parse_cron",
 ]

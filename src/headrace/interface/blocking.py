@@ -6,18 +6,21 @@ from typing import Any, TypeVar, Unpack, overload
 from headrace.interface.claims import Claim, Claims
 from headrace.interface.core import DEFAULT_QUEUE, JobReference
 from headrace.interface.jobs import CancelOutcome, Jobs, Page, Retried
+from headrace.interface.schedule_plan import Edit, Plan
+from headrace.interface.schedules import Schedules
 from headrace.interface.task import Call
 from headrace.interface.template import Using
 from headrace.interface.waiting import Waiting
 from headrace.model.duration import Duration
 from headrace.model.job import Job
+from headrace.model.schedule import Schedule
 from headrace.model.state import State
 from headrace.storage.contract import Receipt
 
 R = TypeVar("R")
 
 
-class Blocking(Jobs, Waiting, Claims):
+class Blocking(Jobs, Waiting, Claims, Schedules):
     """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
 
     def enqueue(
@@ -45,11 +48,11 @@ class Blocking(Jobs, Waiting, Claims):
         task: str | None = None,
         limit: int = 50,
         after: str | None = None,
-    ) -> Page:
+    ) -> Page[Job]:
         """See ``ajobs``."""
         return self.block("ajobs", lambda: self.ajobs(state=state, queue=queue, task=task, limit=limit, after=after))
 
-    def dead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page:
+    def dead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page[Job]:
         """See ``adead_letters``."""
         return self.block("adead_letters", lambda: self.adead_letters(queue, limit=limit, after=after))
 
@@ -112,3 +115,35 @@ class Blocking(Jobs, Waiting, Claims):
     def renew(self, claim: Claim, lease: Duration | None = None) -> None:
         """See ``arenew``."""
         return self.block("arenew", self.arenew, claim, lease)
+
+    def put_schedule(self, name: str, **plan: Unpack[Plan]) -> Schedule:
+        """See ``aput_schedule``."""
+        return self.block("aput_schedule", lambda: self.aput_schedule(name, **plan))
+
+    def schedules(self, *, name: str | None = None, limit: int = 50, after: str | None = None) -> Page[Schedule]:
+        """See ``aschedules``."""
+        return self.block("aschedules", lambda: self.aschedules(name=name, limit=limit, after=after))
+
+    def pause_schedule(self, name: str) -> None:
+        """See ``apause_schedule``."""
+        return self.block("apause_schedule", self.apause_schedule, name)
+
+    def resume_schedule(self, name: str) -> None:
+        """See ``aresume_schedule``."""
+        return self.block("aresume_schedule", self.aresume_schedule, name)
+
+    def edit_schedule(self, name: str, **edit: Unpack[Edit]) -> Schedule:
+        """See ``aedit_schedule``."""
+        return self.block("aedit_schedule", lambda: self.aedit_schedule(name, **edit))
+
+    def run_schedule(self, name: str) -> Receipt[Any]:
+        """See ``arun_schedule``."""
+        return self.block("arun_schedule", self.arun_schedule, name)
+
+    def remove_schedule(self, name: str) -> None:
+        """See ``aremove_schedule``."""
+        return self.block("aremove_schedule", self.aremove_schedule, name)
+
+    def schedule_once(self) -> int:
+        """See ``aschedule_once``."""
+        return self.block("aschedule_once", self.aschedule_once)

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.interface.config import Options, configure
+from headrace.interface.declared_schedules import DeclaredSchedules
 from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
 from headrace.interface.portal import Portal
@@ -59,6 +60,7 @@ class Core:
         self.registry = Registry()
         self.queues: dict[str, Queue] = {}
         self.routers = Routers()
+        self.declared_schedules = DeclaredSchedules()
         self.entropy = jitter_source()
         self.bus = Bus(self.spawn, report)
         for event_id in LOGGED:
@@ -88,6 +90,7 @@ class Core:
         ]
         if controls:
             await storage.put(controls)
+        await self.declared_schedules.write(storage)
 
     def route_for(self, task: str, queue: str | None = None) -> Route:
         """Where the jobs of this task go: to ``queue`` where one is named, else where a router says."""

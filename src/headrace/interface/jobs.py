@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -21,6 +21,7 @@ from headrace.runtime import events
 from headrace.runtime.events import Event
 from headrace.storage.contract import Filter, Receipt, Storage
 
+Item = TypeVar("Item", covariant=True)
 _PAGE = 1_000
 _LARGEST_PAGE = 10_000
 
@@ -45,24 +46,25 @@ class Retried(msgspec.Struct, frozen=True):
     """Jobs that stay dead because another job holds their key."""
 
 
-class Page(Sequence[Job]):
-    """Some jobs, newest first. ``next`` is what to pass as ``after`` for more; None at the end."""
+class Page(Sequence[Item]):
+    """Some jobs, newest first; or some schedules, by name. ``next`` is what to pass as ``after`` for more; None at the
+    end."""
 
-    def __init__(self, jobs: Sequence[Job], after: str | None) -> None:
-        self._jobs, self.next = tuple(jobs), after
+    def __init__(self, items: Sequence[Item], after: str | None, noun: str = "jobs") -> None:
+        self._items, self.next, self._noun = tuple(items), after, noun
 
     @overload
-    def __getitem__(self, index: int) -> Job: ...
+    def __getitem__(self, index: int) -> Item: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Job]: ...
-    def __getitem__(self, index: int | slice) -> Job | Sequence[Job]:
-        return self._jobs[index]
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        return self._items[index]
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<Page of {len(self)} jobs>"
+        return f"<Page of {len(self)} {self._noun}>"
 
 
 class Jobs(Core):
@@ -116,7 +118,7 @@ class Jobs(Core):
         task: str | None = None,
         limit: int = 50,
         after: str | None = None,
-    ) -> Page:
+    ) -> Page[Job]:
         """Jobs that pass every condition given, newest first."""
         where = Filter(
             states=None if state is None else frozenset({_state(state)}),
@@ -127,7 +129,7 @@ class Jobs(Core):
         page = await storage.find(where, limit=check_count("limit", limit, most=_LARGEST_PAGE), after=after)
         return Page(page.jobs, page.next)
 
-    async def adead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page:
+    async def adead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page[Job]:
         """Dead jobs, newest first."""
         return await self.ajobs(state=State.DEAD, queue=queue, limit=limit, after=after)
 

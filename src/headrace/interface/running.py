@@ -46,6 +46,7 @@ class Running(Declarations):
         """
         slots = self.slots(queues)
         storage = (await self.here()).storage
+        await self.declared_schedules.write(storage)
         around = self._around(end_process)
         worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, around)
         async with worker:
@@ -105,12 +106,13 @@ class Running(Declarations):
         return self._in_thread(lambda: self.worker(slots))
 
     def housekeeping(self) -> "Housekeeping":
-        """Rescue and retention without handlers, beside manual claims, for ``async with`` or ``with``."""
+        """Rescue, schedules and retention without handlers, beside manual claims, for ``async with`` or ``with``."""
         return Housekeeping(self._keep_house, self._in_thread)
 
     @asynccontextmanager
     async def _keep_house(self) -> AsyncIterator[None]:
         storage = (await self.here()).storage
+        await self.declared_schedules.write(storage)
         worker = Worker(self.ids.new(), {}, storage, Registry(), self.settings, self._around(None))
         async with worker:
             yield

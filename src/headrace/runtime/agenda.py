@@ -77,10 +77,10 @@ class Agenda:
 
     def _drop_outdated(self) -> None:
         """Ticks of schedules that were changed, removed or taken since."""
-        while self._heap:
-            tick, name = self._heap[0]
-            entry = self._entries.get(name)
-            if entry is not None and entry.schedule is not None:
-                if entry.schedule.next_at == tick and not entry.schedule.paused:
-                    return
+        while self._heap and not self._stands(*self._heap[0]):
             heapq.heappop(self._heap)
+
+    def _stands(self, tick: int, name: str) -> bool:
+        entry = self._entries.get(name)
+        schedule = None if entry is None else entry.schedule
+        return schedule is not None and schedule.next_at == tick and not schedule.paused

@@ -73,7 +73,7 @@ def _value(text: str, encoding: Encoding) -> object:
         return text
 
 
-def print_page(page: Page, *, as_json: bool) -> None:
+def print_page(page: Page[Job], *, as_json: bool) -> None:
     """A page of jobs, and how to get the next."""
     if as_json:
         print_json({"jobs": [job_json(job) for job in page], "next": page.next})
