@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from headrace.interface.blocking import Blocking
+from headrace.interface.builtins import Builtins
 from headrace.interface.config import Options
 from headrace.interface.logs import report
 from headrace.interface.running import Running
@@ -19,7 +20,7 @@ class CloseTimeout(RuntimeError):
         super().__init__(f"storage calls or listeners were still busy after {seconds:g} s; they are left behind")
 
 
-class Headrace(Blocking, Running):
+class Headrace(Blocking, Builtins, Running):
     """A job queue behind one storage URL.
 
     ``url`` defaults to ``HEADRACE_URL`` in the environment, then ``sqlite:///headrace.db``. Options are durations,

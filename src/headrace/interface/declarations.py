@@ -10,7 +10,7 @@ from headrace.interface.config import check_count
 from headrace.interface.core import Core, Queue
 from headrace.interface.task import Task
 from headrace.interface.template import check_priority
-from headrace.model.codec import Signature
+from headrace.model.codec import CheckedSignature, Signature
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import InvalidOption, RoutingFailed
 from headrace.model.names import check_name
@@ -78,7 +78,9 @@ class Declarations(Core):
             return self._register(function, {})
         return lambda function: self._register(function, options)
 
-    def _register(self, function: Callable[..., Any], options: dict[str, Any]) -> Task[Any, Any, Any]:
+    def _register(
+        self, function: Callable[..., Any], options: dict[str, Any], check: Callable[..., object] | None = None
+    ) -> Task[Any, Any, Any]:
         name = check_name("task", options.pop("name", None) or _default_name(function))
         route = self.route_for(name, options.pop("queue", None))
         timeout, retention, priority = (options.pop(key, None) for key in ("timeout", "retention", "priority"))
@@ -88,7 +90,7 @@ class Declarations(Core):
         handler = Handler(
             name=name,
             function=function,
-            signature=Signature(function, name),
+            signature=Signature(function, name) if check is None else CheckedSignature(function, name, check),
             where=_where(function, options.pop("executor", None)),
             is_async=is_async(function),
             route=route,

@@ -10,13 +10,14 @@ from headrace.model.annotation import Annotation, Unsupported
 from headrace.model.containers import NATIVE
 from headrace.model.errors import InvalidArguments, PayloadRefused, PayloadTooLarge, PayloadUnreadable
 from headrace.model.refusal import MAX_DEPTH, Refused, told
-from headrace.model.signature import MAX_PAYLOAD, Call, Signature
+from headrace.model.signature import MAX_PAYLOAD, Call, CheckedSignature, Signature
 
 __all__ = [
     "MAX_DEPTH",
     "MAX_PAYLOAD",
     "MAX_RESULT",
     "Call",
+    "CheckedSignature",
     "Signature",
     "decode_bytes",
     "decode_result",

@@ -152,6 +152,14 @@ class LeaseLost(HeadraceError):
         self.job_id = job_id
 
 
+class CommandFailed(HeadraceError):
+    """A program that a job ran ended badly, or could not be started."""
+
+
+class CompanionFailed(HeadraceError):
+    """A companion answered that it failed, or gave no answer."""
+
+
 class KeyHeld(HeadraceError):
     """A job can't be retried while another job holds its dedup key."""
 

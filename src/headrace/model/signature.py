@@ -168,6 +168,27 @@ class Signature:
         return Call(tuple(args), kwargs)
 
 
+class CheckedSignature(Signature):
+    """A signature whose arguments must please a function of the same parameters, beside fitting their types."""
+
+    def __init__(self, function: Callable[..., object], task: str, check: Callable[..., object]) -> None:
+        super().__init__(function, task)
+        self._check = check
+
+    def encode(self, args: tuple[object, ...], kwargs: Mapping[str, object], limit: int = MAX_PAYLOAD) -> str:
+        """See ``Signature.encode``; or what the check raised."""
+        return self._checked(super().encode(args, kwargs, limit))
+
+    def encode_named(self, arguments: Mapping[str, object], limit: int = MAX_PAYLOAD) -> str:
+        """See ``Signature.encode_named``; or what the check raised."""
+        return self._checked(super().encode_named(arguments, limit))
+
+    def _checked(self, text: str) -> str:
+        call = self.decode(text)
+        self._check(*call.args, **call.kwargs)
+        return text
+
+
 def _check_json(name: str, value: object, limit: int, typed: Refused) -> None:
     """A member that isn't of the annotated type may still be the JSON of one."""
     try:

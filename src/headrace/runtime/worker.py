@@ -33,6 +33,8 @@ from headrace.storage.contract import Storage
 from headrace.system.spawn import Hosted, Processes
 
 _IDLE_LOOK = 0.05
+_REAPING = 1.0
+"""Seconds that it may take to see that killed processes are gone."""
 
 
 class Worker:
@@ -199,7 +201,7 @@ class Worker:
             waiting.cancel()
         for attempt in self._attempts.held():
             attempt.interrupt()
-        await self._lanes.join(self._settings.kill_after)
+        await self._lanes.join(self._settings.kill_after + _REAPING)
 
     async def _hand_back(self) -> None:
         """What was claimed and not started, and what ignores being cancelled, goes back; what is answered is kept."""

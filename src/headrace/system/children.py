@@ -1,6 +1,5 @@
 """Child processes for process executors: ended for certain before a cancel returns, gone when their parent is gone."""
 
-import asyncio
 import multiprocessing
 import os
 import signal
@@ -10,6 +9,8 @@ from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
+from headrace.model.command import exit_text
+from headrace.system.finishing import finish
 from headrace.system.spawn import ProcessDied, Serve, Threads
 from headrace.system.threads import start_thread
 
@@ -31,21 +32,12 @@ class ChildPool:
         try:
             answer = await self._threads.run(partial(child.ask, data))
         except BaseException:
-            await self._end(child)
+            await finish(self._threads.run(partial(child.end, self._grace)))
             raise
         finally:
             self._busy.discard(child)
         self._idle.append(child)
         return answer
-
-    async def _end(self, child: "_Child") -> None:
-        """Whoever cancels may start another attempt: this one's process must be dead by then."""
-        ending = asyncio.ensure_future(self._threads.run(partial(child.end, self._grace)))
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                continue
 
     def close(self) -> None:
         for child in (*self._idle, *self._busy):
@@ -76,7 +68,7 @@ class _Child:
         except (EOFError, OSError):
             pass  # it died while it was told, or while it answered
         self.end(0.0)
-        raise ProcessDied(f"its process died: {_exit_text(self._process.exitcode or 0)}")
+        raise ProcessDied(f"its process died: {exit_text(self._process.exitcode or 0)}")
 
     def _start(self) -> None:
         with self._lock:
@@ -106,15 +98,6 @@ class _Child:
         """At once; whoever asked it is told that it died."""
         if self._started and self._process.is_alive():
             self._process.kill()
-
-
-def _exit_text(code: int) -> str:
-    if code < 0:
-        try:
-            return f"killed by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"killed by signal {-code}"
-    return f"exit code {code}"
 
 
 def _answer_all(serve: Callable[[bytes], bytes], asked: Connection) -> None:

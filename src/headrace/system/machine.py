@@ -1,6 +1,6 @@
 """The machine's own threads and processes."""
 
-from headrace.system.spawn import Hosted, Main, Processes, Serve, Threads
+from headrace.system.spawn import Companion, Ended, Hosted, Main, Order, Processes, Serve, Threads
 from headrace.system.threads import HostedThread, ThreadPool
 
 
@@ -17,3 +17,13 @@ class SystemSpawn:
         from headrace.system.children import ChildPool
 
         return ChildPool(serve, grace, self.threads("headrace-process"))
+
+    async def command(self, order: Order) -> Ended:
+        from headrace.system.command import run_command
+
+        return await run_command(order)
+
+    async def companion(self, order: Order) -> Companion:
+        from headrace.system.command import start_companion
+
+        return await start_companion(order)

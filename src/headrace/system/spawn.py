@@ -1,7 +1,9 @@
 """Threads and processes, as an argument: what ``system`` offers to everything above. The simulation replaces it."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 Main = Callable[[], Coroutine[Any, Any, None]]
@@ -48,6 +50,75 @@ class Processes(Protocol):
         ...
 
 
+class Order(msgspec.Struct, frozen=True):
+    """A program to run, and how it is bounded."""
+
+    argv: Sequence[str]
+    """The program, and what it is told. Never read by a shell."""
+    root: str
+    """An absolute path."""
+    cwd: str
+    """Where it starts: inside the root once symlinks are resolved, else it doesn't start. Relative to the root."""
+    environment: Mapping[str, str]
+    """All of it."""
+    grace: float
+    """Seconds between SIGTERM and SIGKILL."""
+    output: int
+    """Bytes kept of the end of what it prints, of stdout and stderr each."""
+    stdin: bytes = b""
+
+
+class Tail(msgspec.Struct, frozen=True):
+    """The end of what was printed."""
+
+    kept: bytes
+    size: int
+    """Bytes of all of it."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a program ended."""
+
+    code: int
+    """Its exit code, or minus the signal that ended it."""
+    stdout: Tail
+    stderr: Tail
+
+
+class NotStarted(Exception):
+    """A program that could not be started. ``step`` is ``root`` or ``cwd`` (no such folder), ``outside`` (of the root),
+    ``program`` or ``start``."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(step, error)
+        self.step, self.error = step, error
+
+
+class MinderDied(Exception):
+    """What watches over a program died: killed from outside, and the program with it."""
+
+
+class Unanswered(Exception):
+    """A companion closed its output, or sent a line without end."""
+
+
+class Companion(Protocol):
+    """A program that stays, and answers line by line."""
+
+    @property
+    def is_alive(self) -> bool:
+        """As far as is known here."""
+        ...
+
+    async def ask(self, line: bytes) -> bytes:
+        """Its answer, or Unanswered. Of no more use where that, or a cancel, came in between: ``end`` it."""
+        ...
+
+    async def end(self) -> Ended:
+        """Returns when none of its processes is left; NotStarted where it never began, MinderDied."""
+        ...
+
+
 class Spawn(Protocol):
     """Threads and processes, as an argument."""
 
@@ -61,4 +132,13 @@ class Spawn(Protocol):
 
     def processes(self, serve: Serve, grace: float) -> Processes:
         """A pool of children that run ``serve``; a cancelled one has ``grace`` seconds before it is killed."""
+        ...
+
+    async def command(self, order: Order) -> Ended:
+        """Runs a program until none of its processes is left: what it leaves running is ended with it. NotStarted,
+        MinderDied. A cancelled wait returns when all of them are dead."""
+        ...
+
+    async def companion(self, order: Order) -> Companion:
+        """Starts a program that reads and writes lines. Its stdout is not kept."""
         ...

@@ -5,11 +5,22 @@ another thread: what runs on such a loop must not either.
 """
 
 import asyncio
+import errno
 import selectors
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from headrace.system.spawn import Hosted, Main, Processes, Serve, Threads
+from headrace.system.spawn import (
+    Companion,
+    Ended,
+    Hosted,
+    Main,
+    NotStarted,
+    Order,
+    Processes,
+    Serve,
+    Threads,
+)
 
 T = TypeVar("T")
 
@@ -85,7 +96,14 @@ class VirtualClock:
 
 
 class VirtualSpawn:
-    """Hosts mains as tasks of the running loop, and calls functions at once, where they would run in a thread."""
+    """Hosts mains as tasks of the running loop, and calls functions at once, where they would run in a thread.
+
+    No program is started: what stands for one is looked up here by its name, the first word of what is to run.
+    """
+
+    def __init__(self) -> None:
+        self.commands: dict[str, Callable[[Order], Awaitable[Ended]]] = {}
+        self.companions: dict[str, Callable[[Order], Awaitable[Companion]]] = {}
 
     def host(self, name: str, main: Main) -> Hosted:
         return _HostedTask(asyncio.get_running_loop().create_task(main(), name=name))
@@ -95,6 +113,19 @@ class VirtualSpawn:
 
     def processes(self, serve: Serve, grace: float) -> Processes:  # noqa: ARG002 - the protocol's
         return _InlineProcess(serve)
+
+    async def command(self, order: Order) -> Ended:
+        return await _find(order, self.commands)(order)
+
+    async def companion(self, order: Order) -> Companion:
+        return await _find(order, self.companions)(order)
+
+
+def _find(order: Order, programs: dict[str, T]) -> T:
+    program = programs.get(order.argv[0])
+    if program is None:
+        raise NotStarted("program", FileNotFoundError(errno.ENOENT, "No such file or directory"))
+    return program
 
 
 class _HostedTask:

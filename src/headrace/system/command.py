@@ -1,0 +1,164 @@
+"""Programs that jobs run, each under a minder of its own: none of their processes outlives the attempt, or us."""
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
+
+from headrace.model.command import exit_text
+from headrace.system.finishing import finish
+from headrace.system.spawn import Ended, MinderDied, NotStarted, Order, Tail, Unanswered
+
+LONGEST_LINE = 2 << 20
+"""Bytes of one line that a companion may send."""
+
+_MINDER = Path(__file__).with_name("minder.py")
+
+
+async def run_command(order: Order) -> Ended:
+    """See ``Spawn.command``."""
+    program = await _Minded.start(order, DEVNULL, DEVNULL, talks=False)
+    try:
+        return await program.report()
+    except BaseException:
+        await finish(program.end())
+        raise
+
+
+async def start_companion(order: Order) -> "LineCompanion":
+    """See ``Spawn.companion``."""
+    loop = asyncio.get_running_loop()
+    with ExitStack() as theirs, ExitStack() as ours:
+        stdin, writes = _pipe(theirs, ours)
+        stdout, reads = _pipe(theirs, ours, backwards=True)
+        lines = asyncio.StreamReader(limit=LONGEST_LINE)
+        reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), reads)
+        ours.callback(reading.close)
+        writing, _ = await loop.connect_write_pipe(asyncio.Protocol, writes)
+        ours.callback(_abort, writing)
+        program = await _Minded.start(order, stdin.fileno(), stdout.fileno(), talks=True)
+        return LineCompanion(program, lines, writing, ours.pop_all())
+
+
+def _abort(writing: asyncio.WriteTransport) -> None:
+    if not writing.is_closing():  # as it is once nobody reads the other end
+        writing.abort()
+
+
+def _pipe(theirs: ExitStack, ours: ExitStack, *, backwards: bool = False) -> tuple[FileIO, FileIO]:
+    """Their end and ours. They read from it; where it is ``backwards``, they write to it."""
+    end, start = os.pipe()
+    read, write = FileIO(end, "r"), FileIO(start, "w")
+    their, our = (write, read) if backwards else (read, write)
+    return theirs.enter_context(their), ours.enter_context(our)
+
+
+class _Minded:
+    """A minder, and through it the program."""
+
+    def __init__(self, process: Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+        self._reporting: asyncio.Task[Ended] | None = None
+
+    @staticmethod
+    async def start(order: Order, stdin: int, stdout: int, *, talks: bool) -> "_Minded":
+        """In a session of its own, as the program will be in another: no Ctrl-C of the terminal reaches either. Our end
+        of the socket is inherited by nobody, so that it closes when we end, however that happens."""
+        ours, theirs = socket.socketpair()
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(_MINDER),
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                    stdin=stdin,
+                    stdout=stdout,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except BaseException:
+                writer.close()
+                raise
+        finally:
+            theirs.close()
+        writer.write(encode_order(order, talks=talks))
+        return _Minded(process, reader, writer)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None and not self._reader.at_eof()
+
+    async def report(self) -> Ended:
+        """How it ended, once all of it has."""
+        if self._reporting is None:
+            self._reporting = asyncio.ensure_future(self._read_report())
+        return await asyncio.shield(self._reporting)
+
+    async def end(self) -> Ended:
+        """As ``report``, which it does not wait for idly."""
+        try:
+            self._writer.write(b"!")
+        except OSError:
+            pass
+        return await self.report()
+
+    async def _read_report(self) -> Ended:
+        try:
+            word, *numbers = (await self._reader.readline()).split()
+            if word == b"refused":
+                step, number = numbers
+                raise NotStarted(step.decode(), OSError(int(number), os.strerror(int(number))))
+            code, *sizes = map(int, numbers)
+            pairs = zip(sizes[::2], sizes[1::2], strict=True)
+            tails = [Tail(await self._reader.readexactly(kept), size) for kept, size in pairs]
+            return Ended(code, *tails)
+        except (ValueError, OSError, asyncio.IncompleteReadError):
+            code = await self._process.wait()
+            raise MinderDied(f"the process that minds it died: {exit_text(code)}") from None
+        finally:
+            self._writer.close()
+            await self._process.wait()
+
+
+class LineCompanion:
+    """A program on two pipes."""
+
+    def __init__(
+        self, program: _Minded, lines: asyncio.StreamReader, writing: asyncio.WriteTransport, ends: ExitStack
+    ) -> None:
+        self._program, self._lines, self._writing, self._ends = program, lines, writing, ends
+
+    @property
+    def is_alive(self) -> bool:
+        return self._program.is_alive and not self._lines.at_eof()
+
+    async def ask(self, line: bytes) -> bytes:
+        self._writing.write(line + b"\n")
+        try:
+            return await self._lines.readuntil(b"\n")
+        except asyncio.IncompleteReadError:
+            raise Unanswered("it closed its output") from None
+        except asyncio.LimitOverrunError:
+            raise Unanswered(f"it sent a line of more than {LONGEST_LINE:,} bytes") from None
+
+    async def end(self) -> Ended:
+        try:
+            return await self._program.end()
+        finally:
+            self._ends.close()
+
+
+def encode_order(order: Order, *, talks: bool) -> bytes:
+    """As the minder reads it. No part of it has a NUL: no argument of a program can."""
+    words = [f"{order.grace}", f"{order.output}", f"{talks:d}", f"{len(order.argv)}", order.root, order.cwd]
+    words += [*order.argv, *(f"{name}={value}" for name, value in order.environment.items())]
+    text = "\0".join(words).encode()
+    return f"{len(text)} {len(order.stdin)}\n".encode() + text + order.stdin
