@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -25,7 +25,8 @@ async def run_command(order: Order) -> Ended:
     try:
         return await program.report()
     except BaseException:
-        await finish(program.end())
+        with suppress(NotStarted, MinderDied):
+            await finish(program.end())
         raise
 
 

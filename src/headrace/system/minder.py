@@ -2,18 +2,24 @@
 leaves nothing of it behind, whatever becomes of the worker.
 
 Run as ``python -I -S minder.py DESCRIPTOR PARENT``. It sees nothing of headrace. Each import is paid for at every
-start: ``json`` and ``signal`` alone would double the time.
+start: ``json`` and ``signal`` would cost as much as all the rest.
 
 On the socket DESCRIPTOR comes one order, as ``encode_order`` of ``system/command.py`` writes it. A byte after it says:
 end it. Its end says: the worker is gone. One report goes back when no process is left: a line of words, then bytes.
 """
 
+from __future__ import annotations
+
 import ctypes
+import errno
 import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 _LIBC = ctypes.CDLL(None)
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
@@ -77,7 +83,7 @@ class Minder:
         """None while nobody wants it ended."""
         self._told: set[int] = set()
         """Whom we asked to end: our children, and the group of the program by its number made negative."""
-        self._look = _SHORTEST_LOOK
+        self._look, self._kills = _SHORTEST_LOOK, False
         self._code: int | None = None
         self.worker_is_gone = False
         self._stdout, self._stderr = Tail(order.output), Tail(order.output)
@@ -167,8 +173,12 @@ class Minder:
             now = time.monotonic()
             if self._code is not None and self._kill_at is None:
                 self._kill_at = now + self._order.grace
-            if self._kill_at is not None and not self._end(kill=now >= self._kill_at):
-                break
+            if self._kill_at is not None:
+                kill = now >= self._kill_at
+                if kill and not self._kills:
+                    self._kills, self._look = True, _SHORTEST_LOOK
+                if not self._end(kill=kill):
+                    break
             self._turn()
         for _ in range(_LAST_CHUNKS):
             if not self._turn_once(0.0):
@@ -287,7 +297,7 @@ def _descriptor_of(pid: int) -> int | None:
 
 
 def _receive(control: int) -> Order | None:
-    """The order; None where the worker ended before it was complete."""
+    """The order; None where the worker ended before it was complete; Refused where it is to be ended already."""
     data = b""
     while b"\n" not in data:
         part = os.read(control, _CHUNK)
@@ -305,7 +315,9 @@ def _receive(control: int) -> Order | None:
         parts.append(part)
         missing -= len(part)
     whole = b"".join(parts)
-    return Order(whole[:text], whole[text : text + stdin])
+    if len(whole) > text + stdin:
+        raise Refused(b"start %d" % errno.ECANCELED)
+    return Order(whole[:text], whole[text:])
 
 
 def main(control: int, parent: int) -> None:
@@ -315,10 +327,10 @@ def main(control: int, parent: int) -> None:
         _LIBC.signal(number, _IGNORE)
     os.set_inheritable(control, False)
     parent_end = _descriptor_of(parent)
-    order = _receive(control) if os.getppid() == parent else None
-    if order is None:
-        return
     try:
+        order = _receive(control) if os.getppid() == parent else None
+        if order is None:
+            return
         minder = Minder(order, control, parent_end)
     except Refused as refused:
         report = b"refused %s\n" % refused.args
