@@ -104,7 +104,7 @@ async def test_a_start_hook_that_raises_leaves_no_lease_and_no_heart(stand: Stan
             raise AssertionError("started")
     assert asyncio.all_tasks() == before
     storage = await stand.storage()
-    assert not storage._store._leases.live("w", storage._store.boot_now())
+    assert not storage._store.leases.live("w", storage._store.boot_now())
 
 
 async def test_a_cancelled_stop_still_ends_the_lease(stand: Stand) -> None:
@@ -129,7 +129,7 @@ async def test_a_cancelled_stop_still_ends_the_lease(stand: Stand) -> None:
         await task
     await stand.pass_time(0.1)
     storage = await stand.storage()
-    assert not storage._store._leases.live("w", storage._store.boot_now())
+    assert not storage._store.leases.live("w", storage._store.boot_now())
     for lane in asyncio.all_tasks():
         if lane.get_name() == "headrace-lane":
             lane.cancel()

@@ -16,7 +16,7 @@ from headrace.model.state import State
 from headrace.storage.contract import Demand, Filter, Keep
 from headrace.storage.memory import MemoryStorage
 from headrace.storage.memory.line import Line
-from headrace.storage.memory.store import PROMOTED
+from headrace.storage.memory.claiming import PROMOTED
 from headrace.system.clock import ManualClock
 from headrace.system.ids import Ids
 from headrace.system.machine import SystemSpawn
@@ -110,8 +110,8 @@ async def test_pruned_jobs_leave_nothing_behind(storage, ids, clock):
         clock.advance(1)
     rows = storage._store.rows
     assert len(rows.jobs) == 10
-    assert len(rows.lanes["q"].ageing[State.COMPLETED]._run) < 200
-    assert len(rows.lanes["q"].finals[State.COMPLETED]._run) < 200
+    assert len(rows.lanes["q"].finals[State.COMPLETED].ageing._run) < 200
+    assert len(rows.lanes["q"].finals[State.COMPLETED].by_end._run) < 200
     await storage.find(Filter(), limit=5)
     assert len(rows._ids) < 200
     assert not rows.held_by

@@ -47,6 +47,10 @@ class QueueControl(msgspec.Struct, frozen=True, omit_defaults=True):
     retention: dict[str, float] | None = None
     """Seconds that final jobs are kept, by state; states left out go by the app's rule."""
 
+    def rests(self, now: int) -> bool:
+        """Whether it gives no job at this instant, whatever waits."""
+        return self.paused or (self.cools_until is not None and now < self.cools_until)
+
 
 QUEUE = "queue"
 """The kind of queue control records; their name is the queue's."""

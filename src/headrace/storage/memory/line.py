@@ -1,8 +1,8 @@
 """A sorted line of entries that name jobs. Dead entries are left in place and dropped when they are met."""
 
 from collections import deque
-from collections.abc import Callable
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable
+from heapq import heapify, heappop, heappush, heapreplace
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -49,6 +49,10 @@ class Line(Generic[Entry]):
                 taken.append(entry)
         return taken
 
+    def begins_below(self, before: tuple[int]) -> bool:
+        """Whether its first entry, living or dead, is below that."""
+        return bool(self._run and self._run[0] < before) or bool(self._heap and self._heap[0] < before)
+
     def first(self) -> Entry | None:
         """The first living entry, left where it is."""
         found = self.take(1)
@@ -60,3 +64,29 @@ class Line(Generic[Entry]):
         if len(self._run) + len(self._heap) > 2 * living + _SLACK:
             self._run = deque(sorted(set(filter(self._lives, chain(self._run, self._heap)))))
             self._heap = []
+
+
+def take_first(lines: Iterable[tuple[Line[tuple[int, str]], int]], most: int) -> list[tuple[int, str]]:
+    """Removes the first living entries of all these lines together, at most so many, of each line only those that are
+    not above its own bound."""
+    heads: list[tuple[tuple[int, str], int]] = []
+    sources: list[tuple[Line[tuple[int, str]], tuple[int]]] = []
+    for line, last in lines:
+        before = (last + 1,)
+        head = line.first() if line.begins_below(before) else None  # a look at ten thousand lines must cost little
+        if head is not None and head < before:
+            heads.append((head, len(sources)))
+            sources.append((line, before))
+    heapify(heads)
+    taken: list[tuple[int, str]] = []
+    while heads and len(taken) < most:
+        head, place = heads[0]
+        line, before = sources[place]
+        taken.append(head)
+        while (following := line.first()) == head:
+            line.take(1)
+        if following is not None and following < before:
+            heapreplace(heads, (following, place))
+        else:
+            heappop(heads)
+    return taken

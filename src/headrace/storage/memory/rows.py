@@ -1,12 +1,12 @@
 """The rows, and where each stands: every change of a row goes through here, so that no index can disagree with it."""
 
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from headrace.model.change import order
 from headrace.model.job import Job, retention_of
-from headrace.model.state import FINAL, State
+from headrace.model.state import State
 from headrace.storage.memory.line import Line
 
 _PENDING = State.PENDING
@@ -18,13 +18,25 @@ _LATER = frozenset({State.SCHEDULED, State.RETRYING})
 class Lane:
     """The rows of one queue."""
 
-    def __init__(self, rows: "Rows") -> None:
+    def __init__(self, rows: "Rows", queue: str) -> None:
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
-        self.pending: Line[tuple[int, int, str]] = Line(rows.is_pending)
-        self.later: Line[tuple[int, str]] = Line(rows.is_later)
-        self.finals: dict[State, Line[tuple[int, str]]] = {state: Line(rows.ended_as(state)) for state in FINAL}
-        self.ageing: dict[State, Line[tuple[int, str]]] = {state: Line(rows.ended_as(state)) for state in FINAL}
-        """Final jobs by the moment they became so, but for those that have a retention of their own."""
+        self.pending: Line[tuple[int, int, str]] = Line(rows.pending_in(queue))
+        self.later: Line[tuple[int, str]] = Line(rows.later_in(queue))
+        self.finals: dict[State, Finals] = {}
+        """Made when the first job ends so: most queues never have jobs of every state, and there may be many queues."""
+
+
+class Finals:
+    """The rows of one queue that are final in one state."""
+
+    def __init__(self, rows: "Rows", queue: str, state: State) -> None:
+        ended, expires = rows.ended_in(queue, state), rows.expires_in(queue, state)
+        self.by_end: Line[tuple[int, str]] = Line(ended)
+        """By the moment they became so."""
+        self.ageing: Line[tuple[int, str]] = Line(ended)
+        """Likewise, but for those that have a retention of their own."""
+        self.expiring: Line[tuple[int, str]] = Line(expires)
+        """Those by the moment their own retention ends."""
 
 
 class Rows:
@@ -34,9 +46,6 @@ class Rows:
         self.jobs: dict[str, Job] = {}
         self.lanes: dict[str, Lane] = {}
         self.held_by: defaultdict[str, set[str]] = defaultdict(set)
-        self.expiring: dict[State, Line[tuple[int, str]]] = {state: Line(self._expires) for state in FINAL}
-        """Final jobs by the moment their own retention ends."""
-        self._finals: Counter[State] = Counter()
         self._ids: list[str] = []
         self._highest_id = ""
         self._in_order = True
@@ -52,7 +61,7 @@ class Rows:
         self.jobs[job_id] = job
         lane = self.lanes.get(job.queue)
         if lane is None:
-            lane = self.lanes[job.queue] = Lane(self)
+            lane = self.lanes[job.queue] = Lane(self, job.queue)
         self._line_up(job, lane)
 
     def replace(self, before: Job, after: Job) -> None:
@@ -81,8 +90,6 @@ class Rows:
 
     def ended(self, state: State) -> list[tuple[str, Lane]]:
         """The queues that have jobs in this final state, by name."""
-        if not self._finals[state]:
-            return []
         return sorted((queue, lane) for queue, lane in self.lanes.items() if lane.counts[state])
 
     def newest_first(self, after: str | None) -> Iterator[Job]:
@@ -115,12 +122,14 @@ class Rows:
         else:
             # The wall clock of a final row rises, so both lines are appended to at their ends.
             entry = (job.finished_at or 0, job.id)
-            self._finals[state] += 1
-            lane.finals[state].push(entry)
+            finals = lane.finals.get(state)
+            if finals is None:
+                finals = lane.finals[state] = Finals(self, job.queue, state)
+            finals.by_end.push(entry)
             if retention_of(job.options, state) is None:
-                lane.ageing[state].push(entry)
+                finals.ageing.push(entry)
             else:
-                self.expiring[state].push((_expires_at(job), job.id))
+                finals.expiring.push((_expires_at(job), job.id))
 
     def _step_out(self, job: Job, lane: Lane) -> None:
         state = job.state
@@ -135,33 +144,58 @@ class Rows:
         elif state in _LATER:
             lane.later.forget(sum(lane.counts[later] for later in _LATER))
         else:
-            self._finals[state] -= 1
-            lane.finals[state].forget(lane.counts[state])
-            lane.ageing[state].forget(lane.counts[state])
-            self.expiring[state].forget(self._finals[state])
+            finals = lane.finals[state]
+            for line in (finals.by_end, finals.ageing, finals.expiring):
+                line.forget(lane.counts[state])
 
-    def is_pending(self, entry: tuple[int, int, str]) -> bool:
-        """Whether an entry of a pending line is that of a job as it is now."""
-        job = self.jobs.get(entry[2])
-        return job is not None and job.state is _PENDING and job.due_at == entry[1]
+    # A job that was deleted may come back under its id in the same millisecond, in another queue or with another
+    # priority: an entry lives only if all that it stands for is still so.
 
-    def is_later(self, entry: tuple[int, str]) -> bool:
-        """Whether the entry's job waits for that due time."""
-        job = self.jobs.get(entry[1])
-        return job is not None and job.due_at == entry[0] and job.state in _LATER
+    def pending_in(self, queue: str) -> Callable[[tuple[int, int, str]], bool]:
+        """A test whether an entry of this queue's pending line is that of a job as it is now."""
+        jobs = self.jobs
 
-    def ended_as(self, state: State) -> Callable[[tuple[int, str]], bool]:
-        """A test whether the entry's job became final in this state at that moment."""
-
-        def lives(entry: tuple[int, str]) -> bool:
-            job = self.jobs.get(entry[1])
-            return job is not None and job.state is state and job.finished_at == entry[0]
+        def lives(entry: tuple[int, int, str]) -> bool:
+            job = jobs.get(entry[2])
+            return (
+                job is not None
+                and job.state is _PENDING
+                and job.due_at == entry[1]
+                and job.priority == entry[0]
+                and job.queue == queue
+            )
 
         return lives
 
-    def _expires(self, entry: tuple[int, str]) -> bool:
-        job = self.jobs.get(entry[1])
-        return job is not None and job.finished_at is not None and _expires_at(job) == entry[0]
+    def later_in(self, queue: str) -> Callable[[tuple[int, str]], bool]:
+        """A test whether the entry's job waits in this queue for that due time."""
+        jobs = self.jobs
+
+        def lives(entry: tuple[int, str]) -> bool:
+            job = jobs.get(entry[1])
+            return job is not None and job.due_at == entry[0] and job.state in _LATER and job.queue == queue
+
+        return lives
+
+    def ended_in(self, queue: str, state: State) -> Callable[[tuple[int, str]], bool]:
+        """A test whether the entry's job became final in this queue and state at that moment."""
+        jobs = self.jobs
+
+        def lives(entry: tuple[int, str]) -> bool:
+            job = jobs.get(entry[1])
+            return job is not None and job.finished_at == entry[0] and job.state is state and job.queue == queue
+
+        return lives
+
+    def expires_in(self, queue: str, state: State) -> Callable[[tuple[int, str]], bool]:
+        """A test whether the entry's job is final in this queue and state, and its own retention ends then."""
+        jobs = self.jobs
+
+        def lives(entry: tuple[int, str]) -> bool:
+            job = jobs.get(entry[1])
+            return job is not None and _expires_at(job) == entry[0] and job.state is state and job.queue == queue
+
+        return lives
 
 
 def _expires_at(job: Job) -> int:

@@ -24,6 +24,7 @@ from headrace.storage.contract import (
     Receipt,
     Span,
 )
+from headrace.storage.memory import applying, claiming, finding, inserting, leasing, pruning
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.store import Store
 from headrace.system.clock import Clock, SystemClock
@@ -82,32 +83,32 @@ class MemoryStorage:
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
         store = self._entered()
         with store.lock:
-            return store.insert(jobs, puts)
+            return inserting.insert(store, jobs, puts)
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
         store = self._entered()
         with store.lock:
-            return store.claim(worker, demands)
+            return claiming.claim(store, worker, demands)
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
         store = self._entered()
         with store.lock:
-            return store.beat(worker, holding, ttl)
+            return leasing.beat(store, worker, holding, ttl)
 
     async def leases(self) -> Mapping[str, float]:
         store = self._entered()
         with store.lock:
-            return store.leases()
+            return leasing.leases(store)
 
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
         store = self._entered()
         with store.lock:
-            return store.reclaim(worker, limit, queues)
+            return leasing.reclaim(store, worker, limit, queues)
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
         store = self._entered()
         with store.lock:
-            return store.apply(changes)
+            return applying.apply(store, changes)
 
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
         store = self._entered()
@@ -129,17 +130,17 @@ class MemoryStorage:
     async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
         store = self._entered()
         with store.lock:
-            return store.find(where, limit, after)
+            return finding.find(store, where, limit, after)
 
     async def count(self) -> Mapping[tuple[str, State], int]:
         store = self._entered()
         with store.lock:
-            return store.count()
+            return finding.count(store)
 
     async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
         store = self._entered()
         with store.lock:
-            return store.delete(ids, states)
+            return pruning.delete(store, ids, states)
 
     async def prune(
         self,
@@ -151,7 +152,7 @@ class MemoryStorage:
     ) -> int:
         store = self._entered()
         with store.lock:
-            return store.prune(keep, limit, of_queues, entries)
+            return pruning.prune(store, keep, limit, of_queues, entries)
 
     async def record(self, entries: Sequence[Entry]) -> None:
         store = self._entered()
@@ -166,7 +167,7 @@ class MemoryStorage:
     async def next_due(self, queues: Collection[str]) -> float | None:
         store = self._entered()
         with store.lock:
-            return store.next_due(queues)
+            return finding.next_due(store, queues)
 
     def listen(self, topics: Collection[str]) -> Listener:
         store = self._entered()

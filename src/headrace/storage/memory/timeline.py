@@ -1,6 +1,6 @@
 """Entries of the timeline, in the order in which they are read."""
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -28,17 +28,20 @@ class Timeline:
     def read(self, where: Span, limit: int, after: str | None) -> Entries:
         """One more than asked for tells whether there is a next page."""
         order = self._order.get(where.kind, [])
-        start = bisect_left(order, (where.since or 0, ""))
+        start = (where.since or 0, "")
         if after is not None:
-            start = max(start, bisect_right(order, _place_of(after)))
+            instant, _, last_id = after.partition(":")
+            start = max(start, (int(instant), last_id + "\0"))  # the least place behind it
         found: list[Entry] = []
-        for at, entry_id in order[start:]:
+        for place in range(bisect_left(order, start), len(order)):
+            at, entry_id = order[place]
             if (where.until is not None and at >= where.until) or len(found) > limit:
                 break
             entry = self._entries[entry_id]
             if where.queue is None or entry.queue == where.queue:
                 found.append(entry)
-        return Entries(found[:limit], cursor_of(found[limit - 1]) if len(found) > limit else None)
+        last = found[limit - 1] if len(found) > limit else None
+        return Entries(found[:limit], None if last is None else f"{last.at}:{last.id}")
 
     def prune(self, ages: Mapping[str, float], now: int, limit: int) -> int:
         """Removes at most so many of each kind that are older, and how many."""
@@ -57,13 +60,3 @@ class Timeline:
         if entry is not None:
             order = self._order[entry.kind]
             del order[bisect_left(order, (entry.at, entry.id))]
-
-
-def cursor_of(entry: Entry) -> str:
-    """Where a page ended."""
-    return f"{entry.at}:{entry.id}"
-
-
-def _place_of(cursor: str) -> _Place:
-    at, _, entry_id = cursor.partition(":")
-    return int(at), entry_id

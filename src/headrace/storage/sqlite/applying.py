@@ -146,8 +146,8 @@ class _Sequence:
 
     def _follow_up(self, jobs: Sequence[NewJob]) -> None:
         self._then += jobs
-        if any(new.key is not None for new in jobs):
-            self._settle()
+        if any(new.key is not None or new.puts for new in jobs):
+            self._settle()  # what comes later must find these keys and records
 
     def _settle(self) -> None:
         """Makes true what was put off so that one statement does it for many."""

@@ -69,7 +69,7 @@ def _promote(transaction: Transaction, queue: str) -> None:
 
 def _room(transaction: Transaction, demand: Demand, control: str | None) -> int:
     obeyed = _NO_CONTROL if control is None else _decoded(control)
-    if obeyed.paused or (obeyed.cools_until or 0) > transaction.now:
+    if obeyed.rests(transaction.now):
         return 0
     if obeyed.concurrency is None:
         return demand.limit

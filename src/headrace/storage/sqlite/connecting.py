@@ -61,3 +61,14 @@ def _connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def sqlite_warnings() -> list[str]:
+    """What users should know of the SQLite that this Python brings."""
+    if (3, 7, 0) <= sqlite3.sqlite_version_info < (3, 51, 3):
+        return [
+            f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug (3.7.0 to 3.51.2): a checkpoint that races a "
+            "commit can damage the file. headrace never lets its own race; let no other program write or checkpoint "
+            "this file, or use a Python with SQLite 3.51.3 or newer"
+        ]
+    return []

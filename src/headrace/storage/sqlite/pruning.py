@@ -6,8 +6,9 @@ import msgspec
 
 from headrace.model.change import APPLIED, MISSING, STALE, Verdict
 from headrace.model.job import Until
-from headrace.model.state import FINAL, State
+from headrace.model.state import State
 from headrace.storage.contract import Keep
+from headrace.storage.keeping import Sweep, sweeps
 from headrace.storage.sqlite.keys import forget_lapsed_keys, free
 from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.records import forget_lapsed_records
@@ -60,46 +61,45 @@ def prune(
 ) -> int:
     """Jobs, and what else is kept for a time."""
     removed = 0
-    for state in FINAL & {*keep, *(state for rules in of_queues.values() for state in rules)}:
-        own = {queue: rules[state] for queue, rules in of_queues.items() if state in rules}
-        removed += _remove(transaction, state, _too_old(transaction, state, keep.get(state), own, limit - removed))
-        if state in keep:
-            where = (state, transaction.now, limit - removed)
-            removed += _remove(transaction, state, _doomed.decode(transaction.text(_PRUNE["expired"], where)))
-        removed += _thin_out(transaction, state, keep.get(state), own, limit - removed)
+    for sweep in sweeps(keep, of_queues):
+        removed += _remove(transaction, sweep.state, _too_old(transaction, sweep, limit - removed))
+        removed += _remove(transaction, sweep.state, _expired(transaction, sweep, limit - removed))
+        removed += _thin_out(transaction, sweep, limit - removed)
     forget_lapsed_keys(transaction)
     forget_lapsed_records(transaction)
     return removed + prune_timeline(transaction, entries, limit)
 
 
-def _too_old(
-    transaction: Transaction, state: State, rule: Keep | None, own: Mapping[str, Keep], limit: int
-) -> Sequence[_Doomed]:
-    ends = {queue: transaction.now - round(keep.age * 1000) for queue, keep in own.items()}
-    if rule is not None:
-        latest = transaction.now - round(rule.age * 1000)
-        ends = dict.fromkeys(transaction.ids(_PRUNE["aged_queues"], (state, latest)), latest) | ends
+def _too_old(transaction: Transaction, sweep: Sweep, limit: int) -> Sequence[_Doomed]:
+    ends = {queue: transaction.now - round(rule.age * 1000) for queue, rule in sweep.own.items()}
+    if sweep.rule is not None:
+        latest = transaction.now - round(sweep.rule.age * 1000)
+        ends = dict.fromkeys(transaction.ids(_PRUNE["aged_queues"], (sweep.state, latest)), latest) | ends
     found: list[_Doomed] = []
     for queue, latest in ends.items():
         if len(ends) > _MERGED and len(found) >= limit:
             break
-        found += _doomed.decode(transaction.text(_PRUNE["too_old"], (state, queue, latest, limit)))
+        found += _doomed.decode(transaction.text(_PRUNE["too_old"], (sweep.state, queue, latest, limit)))
     return sorted(found, key=lambda row: (row.finished_at, row.id))[:limit]
 
 
-def _thin_out(transaction: Transaction, state: State, rule: Keep | None, own: Mapping[str, Keep], limit: int) -> int:
+def _expired(transaction: Transaction, sweep: Sweep, limit: int) -> Sequence[_Doomed]:
+    among = None if sweep.rule is not None else json_text(list(sweep.own))
+    return _doomed.decode(transaction.text(_PRUNE["expired"], (sweep.state, transaction.now, limit, among)))
+
+
+def _thin_out(transaction: Transaction, sweep: Sweep, limit: int) -> int:
     removed = 0
-    rules = [keep.most for keep in (*own.values(), rule) if keep is not None]
-    # What was removed in this same call is not in the counts yet.
-    crowds = dict(_crowds.decode(transaction.text(_PRUNE["crowded"], (state, min(rules)))))
-    for queue, number in crowds.items():
-        obeyed = own.get(queue, rule)
-        if obeyed is None:
+    least = min(rule.most for rule in (*sweep.own.values(), sweep.rule) if rule is not None)
+    for queue, number in _crowds.decode(transaction.text(_PRUNE["crowded"], (sweep.state, least))):
+        rule = sweep.rule_of(queue)
+        if rule is None:
             continue
-        beyond = min(number + transaction.moved[queue, state] - obeyed.most, limit - removed)
+        # What was removed in this same call is not in the counts yet.
+        beyond = min(number + transaction.moved[queue, sweep.state] - rule.most, limit - removed)
         if beyond > 0:
-            doomed = _doomed.decode(transaction.text(_PRUNE["oldest"], (state, queue, beyond)))
-            removed += _remove(transaction, state, doomed)
+            doomed = _doomed.decode(transaction.text(_PRUNE["oldest"], (sweep.state, queue, beyond)))
+            removed += _remove(transaction, sweep.state, doomed)
     return removed
 
 

@@ -59,7 +59,8 @@ def list_records(
     transaction: Transaction, kind: str, names: Collection[str] | None, after: str | None, limit: int | None
 ) -> list[Record]:
     """Those that have not lapsed, by name."""
-    where: Parameters = (kind, transaction.boot_id, transaction.boot, after or "", -1 if limit is None else limit)
+    first = "" if after is None else after + "\0"  # the least name above it
+    where: Parameters = (kind, transaction.boot_id, transaction.boot, first, -1 if limit is None else limit)
     if names is None:
         return _records.decode(transaction.text(_RECORDS["records"], where))
     wanted = json_text(list(set(names)))

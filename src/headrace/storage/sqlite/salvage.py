@@ -14,8 +14,8 @@ from headrace.storage.sqlite.migrating import create
 _BATCH = 500
 _FARTHEST = 1 << 40
 """Where a damaged place seems to reach farther than this, it reaches to the end."""
-_OTHERS = ("keys", "records")
-"""Small tables beside the jobs. Counts are counted anew; leases of workers mean nothing here."""
+_OTHERS = ("keys", "records", "timeline")
+"""Tables beside the jobs. Counts are counted anew; leases of workers mean nothing here."""
 
 
 class Salvaged(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ def _open_damaged(path: str) -> sqlite3.Connection:
 
 
 def _copy_jobs(source: sqlite3.Connection, target: sqlite3.Connection) -> Salvaged:
-    columns = [row[1] for row in target.execute("PRAGMA table_info(jobs)")]
+    columns = _shared_columns(source, target, "jobs")
     names, places = ", ".join(columns), ", ".join("?" * len(columns))
     state = columns.index("state")
     jobs = damaged = 0
@@ -95,10 +95,18 @@ def _readable(source: sqlite3.Connection, names: str) -> Iterator[tuple[object, 
 
 
 def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> None:
-    columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
+    columns = _shared_columns(source, target, table)
+    if not columns:
+        return  # an older schema had no such table
     insert = f"INSERT OR IGNORE INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
     try:
         for row in source.execute(f"SELECT {', '.join(columns)} FROM {table}"):
             target.execute(insert, row)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return  # what came before the damage is kept
+
+
+def _shared_columns(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> list[str]:
+    """Those of the target that the source has as well: a damaged file is read in the schema it has."""
+    there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+    return [row[1] for row in target.execute(f"PRAGMA table_info({table})") if row[1] in there]

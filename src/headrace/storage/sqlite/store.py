@@ -116,8 +116,8 @@ class Store:
                     raise StoreUnreachable(self.path, "there is no such file")
                 create(self.path)
             version = inspection.check_contents(self.reader.connection(), self.path)
-            if version < LATEST and not settings.read_only:
-                if version and not settings.auto_migrate:
+            if version < LATEST:
+                if settings.read_only or (version and not settings.auto_migrate):
                     raise SchemaTooOld(self.path, version, LATEST)
                 self.migrate(settings.patience)
         except sqlite3.Error as error:

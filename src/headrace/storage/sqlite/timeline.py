@@ -7,7 +7,7 @@ import msgspec
 from headrace.model.timeline import Entry
 from headrace.storage.contract import Entries, Span
 from headrace.storage.sqlite.queries import load_queries
-from headrace.storage.sqlite.transaction import Transaction, json_text
+from headrace.storage.sqlite.transaction import Parameters, Transaction, json_text
 
 _TIMELINE = load_queries("timeline")
 _entries = msgspec.json.Decoder(list[Entry])
@@ -23,10 +23,16 @@ def record(transaction: Transaction, entries: Sequence[Entry]) -> None:
 
 def history(transaction: Transaction, where: Span, limit: int, after: str | None) -> Entries:
     """One more than asked for tells whether there is a next page."""
-    at, _, entry_id = (after or "-1:").partition(":")
-    since, until = where.since or 0, _LAST if where.until is None else where.until
-    parameters = (where.kind, since, until, int(at), entry_id, where.queue, limit + 1)
-    found = _entries.decode(transaction.text(_TIMELINE["history"], parameters))
+    start = (where.since or 0, "")
+    if after is not None:
+        instant, _, last_id = after.partition(":")
+        start = max(start, (int(instant), last_id + "\0"))  # the least place behind it
+    until = _LAST if where.until is None else where.until
+    parameters: Parameters = (where.kind, *start, until, limit + 1)
+    if where.queue is None:
+        found = _entries.decode(transaction.text(_TIMELINE["history"], parameters))
+    else:
+        found = _entries.decode(transaction.text(_TIMELINE["history_of_queue"], (*parameters, where.queue)))
     last = found[limit - 1] if len(found) > limit else None
     return Entries(found[:limit], None if last is None else f"{last.at}:{last.id}")
 

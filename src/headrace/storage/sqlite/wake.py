@@ -7,10 +7,11 @@ from contextlib import suppress
 
 from headrace.system.clock import SystemClock
 
-QUEUES, JOBS = "q", "j"
+QUEUES, JOBS, RECORDS = "q", "j", "r"
 """The first letter of a socket's name: what it wants to hear, so that nobody is woken for nothing."""
 EVERYTHING = "*"
 _LARGEST = 8_000
+_PREFIXES = tuple(f"{kind}." for kind in (QUEUES, JOBS, RECORDS))
 _SETTLED_MS = 100
 """A folder that changed this shortly before it was listed may have changed again under the same time stamp."""
 _LONGEST_PATH = 100
@@ -19,7 +20,9 @@ _LONGEST_PATH = 100
 
 def topic_kind(topic: str) -> str:
     """Which sockets hear of it."""
-    return JOBS if topic.startswith("job:") else QUEUES
+    if topic.startswith("job:"):
+        return JOBS
+    return RECORDS if topic.startswith("record:") else QUEUES
 
 
 def ensure_folder(path: str) -> str | None:
@@ -108,7 +111,7 @@ class Post:
             stamp = os.stat(self._folder.path).st_mtime_ns
             if stamp != self._stamp or not self._settled:
                 self._settled = self._clock.wall() - stamp // 1_000_000 > _SETTLED_MS
-                self._names = [name for name in os.listdir(self._folder.path) if name[:2] in ("q.", "j.")]
+                self._names = [name for name in os.listdir(self._folder.path) if name.startswith(_PREFIXES)]
                 self._stamp = stamp
         except OSError:
             self._names = ()

@@ -17,6 +17,7 @@ SELECT json_group_array(json_array(id, queue, key, until, finished_at)) FROM (
 SELECT json_group_array(json_array(id, queue, key, until, finished_at)) FROM (
     SELECT id, queue, key, until, finished_at FROM jobs INDEXED BY jobs_expiring
     WHERE finished_at IS NOT NULL AND retention IS NOT NULL AND state = ?1 AND finished_at + retention <= ?2
+        AND (?4 IS NULL OR queue IN (SELECT value FROM json_each(?4)))
     ORDER BY finished_at + retention, id LIMIT ?3
 );
 

@@ -11,14 +11,14 @@ DELETE FROM records WHERE kind = ?1 AND name = ?2;
 -- name: records
 SELECT json_group_array(json_object('kind', kind, 'name', name, 'value', value, 'version', version)) FROM (
     SELECT kind, name, value, version FROM records
-    WHERE kind = ?1 AND name > ?4 AND (lapses_at IS NULL OR (boot_id = ?2 AND lapses_at > ?3)) ORDER BY name LIMIT ?5
+    WHERE kind = ?1 AND name >= ?4 AND (lapses_at IS NULL OR (boot_id = ?2 AND lapses_at > ?3)) ORDER BY name LIMIT ?5
 );
 
 -- name: records_by_name
 SELECT json_group_array(json_object('kind', kind, 'name', name, 'value', value, 'version', version)) FROM (
     SELECT records.* FROM json_each(?6) AS wanted CROSS JOIN records
     ON records.kind = ?1 AND records.name = wanted.value
-    WHERE records.name > ?4 AND (lapses_at IS NULL OR (boot_id = ?2 AND lapses_at > ?3)) ORDER BY records.name LIMIT ?5
+    WHERE records.name >= ?4 AND (lapses_at IS NULL OR (boot_id = ?2 AND lapses_at > ?3)) ORDER BY records.name LIMIT ?5
 );
 
 -- name: any_lapsed_record

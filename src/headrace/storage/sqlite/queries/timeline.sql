@@ -5,8 +5,15 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json
 -- name: history
 SELECT json_group_array(json_object('id', id, 'kind', kind, 'queue', queue, 'at', at, 'value', value)) FROM (
     SELECT * FROM timeline INDEXED BY timeline_order
-    WHERE kind = ?1 AND at >= ?2 AND at < ?3 AND (at, id) > (?4, ?5) AND (?6 IS NULL OR queue = ?6)
-    ORDER BY at, id LIMIT ?7
+    WHERE kind = ?1 AND (at, id) >= (?2, ?3) AND at < ?4
+    ORDER BY at, id LIMIT ?5
+);
+
+-- name: history_of_queue
+SELECT json_group_array(json_object('id', id, 'kind', kind, 'queue', queue, 'at', at, 'value', value)) FROM (
+    SELECT * FROM timeline INDEXED BY timeline_of_queue
+    WHERE kind = ?1 AND queue = ?6 AND (at, id) >= (?2, ?3) AND at < ?4
+    ORDER BY at, id LIMIT ?5
 );
 
 -- name: prune

@@ -1,0 +1,53 @@
+"""Changes of jobs, one after another."""
+
+from collections.abc import Iterable, Sequence
+
+from headrace.model.change import APPLIED, MISSING, STALE, Change, Status, Verdict, passes, patched
+from headrace.model.job import Job
+from headrace.model.state import FINAL, State
+from headrace.storage.memory.inserting import insert_jobs
+from headrace.storage.memory.store import Store
+
+_PENDING, _RUNNING = State.PENDING, State.RUNNING
+
+
+def apply(store: Store, changes: Sequence[Change]) -> list[Verdict]:
+    """Each change against what the ones before it left."""
+    now = store.now()
+    return [_apply(store, change, now) for change in changes]
+
+
+def _apply(store: Store, change: Change, now: int) -> Verdict:
+    job = store.rows.jobs.get(change.job_id)
+    if job is None:
+        return MISSING
+    if not passes(change.guard, job):
+        return STALE
+    patch = change.patch
+    if job.key is not None and patch.take_key:
+        holder = store.keys.holder(job.queue, job.key, now)
+        if holder is not None and holder != job.id:
+            return Verdict(Status.HELD, holder)
+    if change.puts and store.put_all(change.puts) is not None:
+        return STALE
+    after = patched(job, patch, now)
+    store.rows.replace(job, after)
+    if job.key is not None:
+        if patch.take_key:
+            store.keys.take_back(job, job.key)
+        if patch.release_key:
+            store.keys.release(job)
+    if change.then:
+        insert_jobs(store, change.then, now)
+    if store.notices.wanted():
+        store.notices.tell(_topics(job, after))
+    return APPLIED
+
+
+def _topics(before: Job, after: Job) -> Iterable[str]:
+    if after.state is _PENDING:
+        yield f"queue:{after.queue}"
+    elif after.state in FINAL:
+        yield f"job:{after.id}"
+    elif after.state is _RUNNING and after.cancel_requested and not before.cancel_requested:
+        yield f"worker:{after.worker}"
