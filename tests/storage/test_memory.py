@@ -15,8 +15,8 @@ from headrace.model.retry import RetryPolicy
 from headrace.model.state import State
 from headrace.storage.contract import Demand, Filter, Keep
 from headrace.storage.memory import MemoryStorage
-from headrace.storage.memory.line import Line
 from headrace.storage.memory.claiming import PROMOTED
+from headrace.storage.memory.line import Line
 from headrace.system.clock import ManualClock
 from headrace.system.ids import Ids
 from headrace.system.machine import SystemSpawn

@@ -61,7 +61,8 @@ class Patch(msgspec.Struct, frozen=True, gc=False):
     take_key: bool = False
     """Takes its dedup key back, or ends in the verdict HELD and changes nothing."""
     notes: Notes | None = None
-    """Progress to put in place of what was noted, where given, and lines to add to the log."""
+    """Progress to put in place of what was noted, percent and message together, where either is given; and lines to
+    add to the log. What its ``noted_at`` says doesn't count."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

@@ -182,7 +182,8 @@ class Storage(Protocol):
         ...
 
     async def leases(self) -> Mapping[str, float]:
-        """In how many seconds the lease of each worker runs out that is not forgotten; 0 or less: it has."""
+        """In how many seconds the lease of each worker runs out that is not forgotten; 0 or less: it has, as those of
+        another boot have."""
         ...
 
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
@@ -241,15 +242,17 @@ class Storage(Protocol):
         of_queues: Mapping[str, Mapping[State, Keep]] = {},
         entries: Mapping[str, float] = {},
     ) -> int:
-        """Removes at most ``limit`` final jobs that are older than their age or beyond the count per queue, oldest
-        first, and how many it removed. A state named for a queue in ``of_queues`` goes by that rule there; what a job
-        itself asks for wins over both. Never a waiting or running job. Frees no key but those of removed jobs, and
-        no window before its end; forgets lapsed keys and records. Removes also at most ``limit`` entries of each kind
-        named that are older than so many seconds, and counts them in."""
+        """Removes at most ``limit`` final jobs that have reached their age or are beyond the count per queue, oldest
+        first, and says how many it removed. Sweeps the states that ``keep`` names, in every queue, and those that
+        ``of_queues`` names for a queue, in that queue and by that rule instead. A job's own retention of its state
+        wins over the age of both; where no rule sweeps its state, it stays, whatever it asks for. Never a waiting or
+        running job. Frees no key but those of removed jobs, and no window before its end; forgets lapsed keys and
+        records. Removes also at most ``limit`` entries of each kind in ``entries`` that are so many seconds old,
+        oldest first, and counts them in."""
         ...
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        """Keeps these rows of the timeline; one whose id is there already replaces that."""
+        """Keeps these rows of the timeline; one whose id is there already replaces that, wherever it stood."""
         ...
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:

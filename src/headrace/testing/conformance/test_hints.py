@@ -65,21 +65,21 @@ class TestListen(Family):
         listener = stage.storage.listen(["queue:q"])
         assert list(await stage.claim()) == []
         await stage.enqueue()
-        assert await _hears(listener)
+        assert await hears(listener)
         listener.close()
 
     async def test_a_notice_is_heard_once(self, stage: Stage) -> None:
         listener = stage.storage.listen(["queue:q"])
         await stage.storage.insert([stage.new(), stage.new()])
         await stage.enqueue()
-        assert await _hears(listener)
+        assert await hears(listener)
         assert await listener.wait(0) is False
         listener.close()
 
     async def test_an_insert_tells_its_queue_whenever_it_is_due(self, stage: Stage) -> None:
         listener, other = stage.storage.listen(["queue:q"]), stage.storage.listen(["queue:other", "queue:q2"])
         await stage.enqueue(delay=60.0)
-        assert await _hears(listener)
+        assert await hears(listener)
         assert await other.wait(0) is False
         listener.close()
         other.close()
@@ -88,7 +88,7 @@ class TestListen(Family):
         listener = stage.storage.listen(["queue:a", "queue:b"])
         for queue in "ab":
             await stage.enqueue(queue=queue)
-            assert await _hears(listener)
+            assert await hears(listener)
         listener.close()
 
     async def test_a_job_that_became_pending_tells_its_queue(self, stage: Stage) -> None:
@@ -98,7 +98,7 @@ class TestListen(Family):
         for change in changes:
             listener = stage.storage.listen(["queue:q"])
             await stage.apply(change)
-            assert await _hears(listener)
+            assert await hears(listener)
             listener.close()
 
     async def test_a_follow_up_job_tells_its_queue(self, stage: Stage) -> None:
@@ -106,18 +106,18 @@ class TestListen(Family):
         listener = stage.storage.listen(["queue:next"])
         change = lifecycle.hand_back(job)
         await stage.apply(Change(job.id, change.guard, change.patch, (stage.new(queue="next"),)))
-        assert await _hears(listener)
+        assert await hears(listener)
         listener.close()
 
     async def test_a_job_that_became_final_tells_those_who_wait_for_it(self, stage: Stage) -> None:
         job, other = await stage.running(), await stage.running()
         listener, bystander = stage.storage.listen([f"job:{job.id}"]), stage.storage.listen([f"job:{other.id}"])
         await stage.settle(job)
-        assert await _hears(listener)
+        assert await hears(listener)
         assert await bystander.wait(0) is False
         await stage.apply(lifecycle.lapse(other, 0.5))
         await stage.apply(lifecycle.cancel(await stage.job(other.id)))
-        assert await _hears(bystander)
+        assert await hears(bystander)
         listener.close()
         bystander.close()
 
@@ -125,7 +125,7 @@ class TestListen(Family):
         job = await stage.running("w1")
         listener, other = stage.storage.listen(["worker:w1"]), stage.storage.listen(["worker:w2"])
         await stage.apply(lifecycle.cancel(job))
-        assert await _hears(listener)
+        assert await hears(listener)
         assert await other.wait(0) is False
         listener.close()
         other.close()
@@ -136,13 +136,13 @@ class TestListen(Family):
         listener.close()
         await stage.enqueue()
         assert await listener.wait(0) is False
-        assert await _hears(other)
+        assert await hears(other)
         other.close()
 
     async def test_a_sibling_in_another_thread_and_loop_is_heard(self, stage: Stage) -> None:
         listener = stage.storage.listen(["queue:q"])
         hosted = SystemSpawn().host("elsewhere", lambda: _insert(stage.storage.sibling(), stage))
-        assert await _hears(listener)
+        assert await hears(listener)
         await hosted.join()
         assert await stage.number(State.PENDING) == 1
         listener.close()
@@ -156,19 +156,19 @@ class TestListen(Family):
             await sibling.open()
             listener = sibling.listen(["queue:q"])
             await sibling.insert([stage.new(queue="ready")])
-            heard.append(await _hears(listener))
+            heard.append(await hears(listener))
             listener.close()
             await sibling.close()
 
         hosted = SystemSpawn().host("elsewhere", elsewhere)
-        assert await _hears(ready)
+        assert await hears(ready)
         await stage.enqueue()
         await hosted.join()
         assert heard == [True]
         ready.close()
 
 
-async def _hears(listener: Listener) -> bool:
+async def hears(listener: Listener) -> bool:
     """Whether a notice ends a wait that would otherwise last long."""
     async with asyncio.timeout(SOON):
         return await listener.wait(LONG)
