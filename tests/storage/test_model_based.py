@@ -7,6 +7,7 @@ longer.
 import asyncio
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -15,16 +16,18 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from headrace.model import lifecycle
-from headrace.model.change import APPLIED, Change
+from headrace.model.change import APPLIED, Change, In, Patch
 from headrace.model.errors import PutLost
-from headrace.model.job import Encoding, Job, NewJob, Options, Until
+from headrace.model.job import Encoding, Job, LogLine, NewJob, Notes, Options, Until
 from headrace.model.outcome import Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
 from headrace.model.record import QUEUE, Expect, Put
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, RUNNING, WAITING, State
-from headrace.storage.contract import Beat, Demand, Filter, Holding, Keep, Page, Storage
+from headrace.model.timeline import Entry
+from headrace.storage.contract import Beat, Demand, Entries, Filter, Holding, Keep, Page, Span, Storage
 from headrace.storage.memory import MemoryStorage
 from headrace.storage.sqlite.storage import SqliteStorage
 from headrace.system.clock import ManualClock
@@ -44,7 +47,15 @@ policies = st.sampled_from(
     [RetryPolicy(jitter=0), RetryPolicy(max_attempts=1), RetryPolicy(max_attempts=2, base=0.001)]
 )
 options = st.sampled_from(
-    [Options(), Options(), Options(retention=0.0), Options(retention=5.0), Options(headers={"é": "👍"})]
+    [
+        Options(),
+        Options(),
+        Options(retention=0.0),
+        Options(retention=5.0),
+        Options(retention={"completed": 0.5, "dead": 5.0}),
+        Options(retention={"dead": 0.0, "cancelled": 1.0}),
+        Options(headers={"é": "👍"}),
+    ]
 )
 failures = st.sampled_from([Failure("ValueError", "näh", "trace\n"), Failure("Timeout", "")])
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
@@ -63,9 +74,36 @@ puts = st.builds(
     st.sampled_from([None, None, 0.0, 0.001, 5.0]),
 )
 put_lists = st.lists(puts, max_size=3)
-controls = st.sampled_from(['{"paused":true}', '{"concurrency":0}', '{"concurrency":2}', "{}", None])
+own_puts = (
+    st.just(()) | st.just(()) | put_lists.map(lambda found: tuple(replace(put, expect=Expect.ANY) for put in found))
+)
+controls = st.sampled_from(
+    [
+        '{"paused":true}',
+        '{"concurrency":0}',
+        '{"concurrency":2}',
+        "{}",
+        None,
+        '{"cools_until":%d}',
+        '{"cools_until":%d}',
+    ]
+)
 keeps = st.dictionaries(
     st.sampled_from(sorted(FINAL)), st.builds(Keep, st.sampled_from([0.0, 5.0, 60.0]), st.sampled_from([0, 1, 3, 100]))
+)
+rules_of_queues = st.just({}) | st.dictionaries(st.sampled_from(["a", "b", "none"]), keeps, max_size=3)
+KINDS = ["minute", "event"]
+kinds = st.sampled_from(KINDS)
+entry_ages = st.just({}) | st.dictionaries(kinds, st.sampled_from([0.0, 0.001, 5.0, 60.0]))
+wanted_entries = st.tuples(
+    st.sampled_from(["1", "2", "3", "é", "a:b"]), kinds, queues, st.sampled_from([-60_000, -1, 0, 0, 1, 5_000])
+)
+"""An entry but for its instant, which is so many milliseconds from now."""
+notes = st.builds(
+    Notes,
+    st.sampled_from([None, 0.0, 55.5]),
+    st.sampled_from([None, None, "näh"]),
+    lines=st.integers(0, 60).map(lambda number: tuple(LogLine(line, 1, "INFO", "é\n") for line in range(number))),
 )
 wheres = st.builds(
     Filter,
@@ -87,6 +125,7 @@ wishes = st.fixed_dictionaries(
         "until": st.sampled_from(list(Until)),
         "window": st.sampled_from([0.001, 1.0, 10.0]),
         "options": options,
+        "puts": own_puts,
     }
 )
 """What a NewJob is built from, but for its id and instant, which the machine gives."""
@@ -101,8 +140,11 @@ ORDERS: Mapping[str, Order] = {
     "cancel": lambda job, *_: lifecycle.cancel(job),
     "retry": lambda job, *_: lifecycle.retry(job),
     "run_now": lambda job, *_: lifecycle.run_now(job),
+    "note": lambda job, *_: Change(job.id, lifecycle.held(job), Patch()),
 }
-orders = st.tuples(st.sampled_from(sorted(ORDERS)), indexes, st.booleans(), outcomes, policies)
+orders = st.tuples(
+    st.sampled_from(sorted(ORDERS)), indexes, st.booleans(), outcomes, policies, st.none() | st.none() | notes
+)
 
 
 class Pair(RuleBasedStateMachine):
@@ -237,10 +279,11 @@ class Pair(RuleBasedStateMachine):
         assert not fresh or verdicts[-1] == APPLIED
         self.inserted += len(fresh)
 
-    def ordered(self, rows, name, index, stale, outcome, policy):
+    def ordered(self, rows, name, index, stale, outcome, policy, noted):
         """An order about a row as it is now, or as it was when it was claimed."""
         about = self.some([index]) if stale else list(rows.values())[index % len(rows) :][:1] if rows else []
-        return ORDERS[name](about[0], outcome, policy) if about else None
+        change = ORDERS[name](about[0], outcome, policy) if about else None
+        return None if change is None else replace(change, patch=replace(change.patch, notes=noted))
 
     def some(self, indexes) -> list[Job]:
         """Claims as they were seen, the latest ones first."""
@@ -267,21 +310,93 @@ class Pair(RuleBasedStateMachine):
         verdicts = self.both(lambda storage: storage.delete([self.known(index) for index in indexes], states))
         self.removed += verdicts.count(APPLIED)
 
-    @rule(keep=keeps, limit=st.sampled_from([0, 1, 2, 100, 100]))
-    def prune(self, keep, limit):
+    @rule(keep=keeps, limit=st.sampled_from([0, 1, 2, 100, 100]), of_queues=rules_of_queues, ages=entry_ages)
+    def prune(self, keep, limit, of_queues, ages):
+        before, entries = self.present(), self.entries()
+        removed = self.both(lambda storage: storage.prune(keep, limit, of_queues=of_queues, entries=ages))
+        gone, lapsed = before.keys() - self.present().keys(), entries.keys() - self.entries().keys()
+        assert len(gone) + len(lapsed) == removed
+        assert len(gone) <= limit
+        for job in (before[job_id] for job_id in gone):
+            assert job.state in keep.keys() | of_queues.get(job.queue, {}).keys()
+        for kind, number in Counter(entries[entry_id].kind for entry_id in lapsed).items():
+            assert kind in ages
+            assert number <= limit
+        self.removed += len(gone)
+
+    @rule(indexes=st.lists(indexes, min_size=1, max_size=4), noted=notes, stale=st.booleans())
+    def note(self, indexes, noted, stale):
+        """What handlers tell changes nothing but the notes."""
         before = self.present()
-        removed = self.both(lambda storage: storage.prune(keep, limit))
-        gone = before.keys() - self.present().keys()
-        assert len(gone) == removed <= limit
-        assert {before[job_id].state for job_id in gone} <= keep.keys()
-        self.removed += removed
+        jobs = self.some(indexes) if stale else [job for job in before.values() if job.state is State.RUNNING][:3]
+        changes = [Change(job.id, lifecycle.held(job), Patch(notes=noted)) for job in jobs]
+        self.both(lambda storage: storage.apply(changes))
+        after = self.present()
+        assert {job_id: replace(job, notes=None) for job_id, job in after.items()} == {
+            job_id: replace(job, notes=None) for job_id, job in before.items()
+        }
+
+    @rule(index=indexes, noted=notes)
+    def note_whatever_its_state(self, index, noted):
+        change = Change(self.known(index), In(frozenset(State)), Patch(notes=noted))
+        self.both(lambda storage: storage.apply([change]))
+
+    @rule(wanted=st.lists(wanted_entries, max_size=5))
+    def record(self, wanted):
+        now = self.clock.wall()
+        entries = [Entry(name, kind, queue, now + off, f"{now}") for name, kind, queue, off in wanted]
+        self.both(lambda storage: storage.record(entries))
+        kept = self.entries()
+        assert all(kept[entry.id] == entry for entry in {entry.id: entry for entry in entries}.values())
+
+    @rule(
+        kind=kinds,
+        queue=st.none() | queues,
+        bounds=st.tuples(*[st.sampled_from([None, None, -5_000, -1, 0, 1])] * 2),
+        limit=st.integers(1, 4),
+    )
+    def read_history(self, kind, queue, bounds, limit):
+        since, until = (None if bound is None else self.clock.wall() + bound for bound in bounds)
+        found: list[Entry] = []
+        after: str | None = None
+        while True:
+            where = Span(kind, queue, since, until)
+            page = self.both(lambda storage, after=after, where=where: storage.history(where, limit=limit, after=after))
+            found += page.entries
+            after = page.next
+            if after is None:
+                break
+        assert found == sorted(found, key=lambda entry: (entry.at, entry.id))
+        assert {entry.id for entry in found} == {
+            entry.id
+            for entry in self.entries().values()
+            if entry.kind == kind
+            and queue in (None, entry.queue)
+            and (since is None or entry.at >= since)
+            and (until is None or entry.at < until)
+        }
+
+    def entries(self) -> dict[str, Entry]:
+        """All of the timeline."""
+        pages = [self.both(lambda storage, kind=kind: storage.history(Span(kind), limit=ALL)) for kind in KINDS]
+        return {entry.id: entry for page in pages for entry in page.entries}
+
+    @rule(
+        kind=st.sampled_from(["kv", "lease", QUEUE]),
+        names=st.none() | st.lists(st.sampled_from(["x", "y", "a", "none"])),
+        after=st.sampled_from([None, "", "a", "x", "y"]),
+        limit=st.sampled_from([None, 0, 1, 2]),
+    )
+    def read_records(self, kind, names, after, limit):
+        self.both(lambda storage: storage.records(kind, names=names, after=after, limit=limit))
 
     @rule(puts=st.lists(puts, min_size=1, max_size=4))
     def put(self, puts):
         self.both(lambda storage: storage.put(puts))
 
-    @rule(queue=queues, value=controls, ttl=st.sampled_from([None, 5.0]))
-    def control(self, queue, value, ttl):
+    @rule(queue=queues, value=controls, ttl=st.sampled_from([None, 5.0]), off=st.sampled_from([0, 1, 500, 30_000]))
+    def control(self, queue, value, ttl, off):
+        value = value % (self.clock.wall() + off) if value and "%" in value else value
         self.both(lambda storage: storage.put([Put(QUEUE, queue, value, ttl=ttl)]))
 
     @rule(seconds=moments)
@@ -325,6 +440,8 @@ class Pair(RuleBasedStateMachine):
     @invariant()
     def all_is_the_same(self):
         self.both(lambda storage: storage.now())
+        self.both(lambda storage: storage.leases())
+        self.entries()
         for kind in ("kv", "lease", QUEUE):
             self.both(lambda storage, kind=kind: storage.records(kind))
 
@@ -367,6 +484,8 @@ def _plain(answer: object) -> object:
             return (list(answer.lost), sorted(answer.cancel_requested))
         case Page():
             return (list(answer.jobs), answer.next)
+        case Entries():
+            return (list(answer.entries), answer.next)
         case Mapping():
             return dict(answer)
         case list() | tuple():

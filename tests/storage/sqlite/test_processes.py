@@ -11,6 +11,7 @@ import pytest
 
 from headrace.model.change import Change, In, Patch
 from headrace.model.errors import WrongLoop
+from headrace.model.record import QUEUE
 from headrace.model.state import RUNNING, State
 from headrace.storage.contract import Demand
 from headrace.storage.sqlite import SqliteStorage
@@ -38,6 +39,39 @@ async def main():
 asyncio.run(main())
 """
 
+_PUT = """
+import asyncio, sys
+from headrace.model.change import Change, Held, Patch
+from headrace.model.job import NewJob
+from headrace.model.record import Put
+from headrace.model.state import State
+from headrace.storage.contract import Demand
+from headrace.storage.sqlite import SqliteStorage
+from headrace.system.clock import SystemClock
+from headrace.system.ids import Ids
+
+async def main():
+    storage, ids, way = SqliteStorage(sys.argv[1]), Ids(SystemClock()), sys.argv[2]
+    puts = (Put(sys.argv[3], "q", "{}"),)
+    await storage.open()
+    new = lambda *own: NewJob(id=ids.new(), task="t", queue="elsewhere", payload="{}", puts=own)
+    if way == "alone":
+        await storage.put(puts)
+    elif way == "insert":
+        await storage.insert([new()], puts)
+    elif way == "own":
+        await storage.insert([new(*puts)])
+    else:
+        await storage.insert([new()])
+        await storage.beat("w", [], 60)
+        (job,) = await storage.claim("w", [Demand("elsewhere", 1)])
+        beside = ((), puts) if way == "change" else ((new(*puts),), ())
+        await storage.apply([Change(job.id, Held("w", 1), Patch(State.COMPLETED), *beside)])
+    await storage.close()
+
+asyncio.run(main())
+"""
+
 
 async def _start(path: Path, number: int, queue: str = "q") -> asyncio.subprocess.Process:
     arguments = (sys.executable, "-c", _PROGRAM, str(path), str(number), queue)
@@ -53,6 +87,30 @@ async def test_another_process_wakes_who_listens(storage: SqliteStorage, path: P
     assert not await other.wait(0)
     listener.close()
     other.close()
+
+
+@pytest.mark.parametrize("way", ["alone", "insert", "own", "change", "follow-up"])
+@pytest.mark.parametrize("kind", ["kv", QUEUE])
+async def test_a_put_of_another_process_wakes_who_listens(
+    storage: SqliteStorage, path: Path, way: str, kind: str
+) -> None:
+    topics = [f"record:{kind}"] + ["queue:q"] * (kind == QUEUE)
+    listeners, other = [storage.listen([topic]) for topic in topics], storage.listen(["record:other"])
+    arguments = (sys.executable, "-c", _PUT, str(path), way, kind)
+    process = await asyncio.create_subprocess_exec(*arguments)  # noqa: TID251 - another process is the subject
+    for listener in listeners:
+        assert await listener.wait(30)
+    assert await process.wait() == 0
+    assert not await other.wait(0)
+    for listener in (*listeners, other):
+        listener.close()
+
+
+async def test_who_listens_to_queues_is_not_woken_for_records(storage: SqliteStorage, path: Path) -> None:
+    storage.listen(["queue:q"])
+    assert {name[:2] for name in os.listdir(path.with_name("jobs.db-wake"))} == {"q.", "tu"}
+    storage.listen(["record:kv"])
+    assert {name[:2] for name in os.listdir(path.with_name("jobs.db-wake"))} == {"q.", "r.", "tu"}
 
 
 @pytest.mark.parametrize("deep", [False, True])

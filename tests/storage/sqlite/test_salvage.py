@@ -1,18 +1,26 @@
 """A damaged file: what can be read is copied into a new one, and the old one is left as it is."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from headrace.model import lifecycle
+from headrace.model.change import APPLIED, Change, Patch
 from headrace.model.errors import CorruptStore, InvalidOption
+from headrace.model.job import LogLine, Notes
+from headrace.model.record import Put
 from headrace.model.state import State
-from headrace.storage.contract import Filter
+from headrace.model.timeline import Entry
+from headrace.storage.contract import Filter, Span
 from headrace.storage.sqlite import SqliteStorage
 from headrace.storage.sqlite.salvage import salvage
 from headrace.testing.conformance.stage import Stage
 
 pytestmark = pytest.mark.anyio
 JOBS = 2_000
+OLD = Path(__file__).with_name("schema_1.sql").read_text("utf-8")
 
 
 async def filled(stage: Stage) -> set[str]:
@@ -45,6 +53,43 @@ async def test_a_sound_file_is_copied_whole(stage: Stage, path: Path, tmp_path: 
         page = await copy.find(Filter(), limit=JOBS + 1)
         assert {job.id for job in page.jobs} == ids
         assert await copy.count() == {("q", State.PENDING): JOBS}
+    finally:
+        await copy.close()
+
+
+async def test_records_notes_and_the_timeline_are_copied_too(stage: Stage, path: Path, tmp_path: Path) -> None:
+    job = await stage.running()
+    told = Notes(50.0, "half", stage.clock.wall(), (LogLine(1, 1, "INFO", "é\n"),))
+    assert await stage.storage.apply([Change(job.id, lifecycle.held(job), Patch(notes=told))]) == [APPLIED]
+    await stage.storage.put([Put("kv", "a", '{"é":1}'), Put("lease", "leader", "1", ttl=60.0)])
+    entries = [Entry(f"{number}", "minute", "q", number, '"é"') for number in range(1_000)]
+    await stage.storage.record(entries)
+    records = [await stage.storage.records(kind) for kind in ("kv", "lease")]
+    await stage.storage.close()
+    assert salvage(str(path), str(tmp_path / "new.db")).jobs == 1
+    copy = SqliteStorage(tmp_path / "new.db", clock=stage.clock)
+    await copy.open()
+    try:
+        (row,) = await copy.get([job.id])
+        assert row is not None
+        assert row.notes == told
+        assert [await copy.records(kind) for kind in ("kv", "lease")] == records
+        assert (await copy.history(Span("minute"), limit=2_000)).entries == entries
+    finally:
+        await copy.close()
+
+
+async def test_a_file_of_an_older_schema_is_copied_into_this_one(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(OLD)
+    found = salvage(str(path), str(tmp_path / "new.db"))
+    assert (found.jobs, found.damaged) == (11, 0)
+    copy = SqliteStorage(tmp_path / "new.db")
+    await copy.open()
+    try:
+        assert {job.notes for job in (await copy.find(Filter(), limit=20)).jobs} == {None}
+        assert [record.value for record in await copy.records("kv", names=["a"])] == ['{"é":2}']
+        assert sum((await copy.count()).values()) == 11
     finally:
         await copy.close()
 
