@@ -14,9 +14,9 @@ import pytest
 from headrace.model.job import NewJob
 from headrace.model.state import RUNNING
 from headrace.storage.contract import Demand, Filter
+from headrace.storage import memory, sqlite
 from headrace.storage.memory import MemoryStorage
-from headrace.storage.memory.store import Store
-from headrace.storage.sqlite import SqliteStorage, claiming, finding
+from headrace.storage.sqlite import SqliteStorage
 from headrace.storage.sqlite.moments import Moment
 from headrace.storage.sqlite.transaction import Transaction
 from headrace.system.clock import ManualClock
@@ -70,10 +70,10 @@ async def sqlite_steps(path: Path, others: int) -> dict[str, int]:
 
     try:
         return {
-            "look": cost(lambda transaction: claiming.nothing_to_claim(transaction, "w", DEMANDS)),
-            "claim": cost(lambda transaction: claiming.claim(transaction, "w", DEMANDS)),
-            "next_due": cost(lambda transaction: finding.next_due(transaction, ["q"])),
-            "running": cost(lambda transaction: finding.find(transaction, Filter(RUNNING, "q"), 10, None)),
+            "look": cost(lambda transaction: sqlite.claiming.nothing_to_claim(transaction, "w", DEMANDS)),
+            "claim": cost(lambda transaction: sqlite.claiming.claim(transaction, "w", DEMANDS)),
+            "next_due": cost(lambda transaction: sqlite.finding.next_due(transaction, ["q"])),
+            "running": cost(lambda transaction: sqlite.finding.find(transaction, Filter(RUNNING, "q"), 10, None)),
         }
     finally:
         connection.close()
@@ -88,8 +88,8 @@ async def memory_calls(others: int) -> dict[str, int]:
     store = storage._entered()
     try:
         return {
-            "claim": calls(lambda: Store.claim(store, "w", DEMANDS)),
-            "next_due": calls(lambda: Store.next_due(store, ["q"])),
+            "claim": calls(lambda: memory.claiming.claim(store, "w", DEMANDS)),
+            "next_due": calls(lambda: memory.finding.next_due(store, ["q"])),
         }
     finally:
         await storage.close()

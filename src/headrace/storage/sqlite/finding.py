@@ -57,7 +57,11 @@ def _conditions(where: Filter) -> tuple[list[str], list[str | int | float | None
         # As literals: only so does SQLite see that a partial index holds these rows.
         names = [f"'{state.value}'" for state in sorted(where.states)]
         conditions.append(f"{plus}state = {names[0]}" if len(names) == 1 else f"{plus}state IN ({', '.join(names)})")
-    for column, wanted in ((f"{in_order}queue", where.queue), ("+task", where.task), (f"{in_order}worker", where.worker)):
+    for column, wanted in (
+        (f"{in_order}queue", where.queue),
+        ("+task", where.task),
+        (f"{in_order}worker", where.worker),
+    ):
         if wanted is not None:
             conditions.append(f"{column} = ?")
             parameters.append(wanted)

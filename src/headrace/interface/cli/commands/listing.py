@@ -78,4 +78,6 @@ def stats(
     print_table(["QUEUE", *(state.upper() for state in State)], rows)
     if len(shown) < len(counts):
         left = sum(sum(counts[name].values()) for name in largest[_QUEUES:])
-        say(f"{plural(len(counts) - len(shown), 'smaller queue')} with {plural(left, 'job')} left out; --all lists them")
+        say(
+            f"{plural(len(counts) - len(shown), 'smaller queue')} with {plural(left, 'job')} left out; --all lists them"
+        )
