@@ -13,8 +13,8 @@ import pytest
 
 from headrace.model.job import NewJob
 from headrace.model.state import RUNNING
-from headrace.storage.contract import Demand, Filter
 from headrace.storage import memory, sqlite
+from headrace.storage.contract import Demand, Filter
 from headrace.storage.memory import MemoryStorage
 from headrace.storage.sqlite import SqliteStorage
 from headrace.storage.sqlite.moments import Moment
