@@ -28,6 +28,14 @@ def fail(text: str) -> None:
 def pin(code: str) -> str:
     return code
 
+planned = Headrace("sqlite:///jobs.db")
+
+@planned.cron("0 9 * * 1-5", tz="Europe/Paris", name="nine")
+@planned.task(name="digest", queue="slow")
+def digest(day: int = 1) -> None: ...
+
+planned.schedule("often", every="10s", overlap=False, job=digest.using(queue="other").call(2))
+
 class Nested:
     inner = app
 """

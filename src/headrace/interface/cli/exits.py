@@ -4,6 +4,7 @@ from headrace.model.errors import (
     BackendNotAvailable,
     HeadraceError,
     InvalidArguments,
+    InvalidCron,
     InvalidName,
     InvalidOption,
     InvalidURL,
@@ -30,6 +31,7 @@ class UsageError(Exception):
 _BY_TYPE: tuple[tuple[type[Exception], int], ...] = (
     (UsageError, USAGE),
     (InvalidName, USAGE),
+    (InvalidCron, USAGE),
     (InvalidOption, USAGE),
     (InvalidArguments, USAGE),
     (PayloadRefused, USAGE),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 import headrace
-from headrace.interface.cli.commands import dead, enqueueing, listing, moving, stores, working
+from headrace.interface.cli.commands import dead, enqueueing, listing, moving, schedules, stores, working
 from headrace.interface.cli.exits import FAILED, UsageError, exit_code
 from headrace.interface.cli.output import complain, prepare_streams
 from headrace.model.errors import HeadraceError
@@ -49,6 +49,7 @@ for _command in (
     moving.cancel,
     moving.retry,
     dead.dead,
+    schedules.schedules,
     stores.migrate,
     stores.doctor,
 ):

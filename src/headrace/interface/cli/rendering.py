@@ -41,10 +41,10 @@ def whole_job_json(job: Job, *, sensitive: bool) -> Json:
     """Everything about a job; without what its task calls sensitive."""
     return job_json(job) | {
         "encoding": str(job.encoding),
-        "payload": None if sensitive else _value(job.payload, job.encoding),
+        "payload": None if sensitive else payload_value(job.payload, job.encoding),
         "sensitive": sensitive,
         "options": msgspec.to_builtins(job.options),
-        "result": None if sensitive or job.result is None else _value(job.result, Encoding.JSON),
+        "result": None if sensitive or job.result is None else payload_value(job.result, Encoding.JSON),
         "result_error": job.result_error,
         "history": [_attempt_json(record) for record in job.history],
     }
@@ -63,7 +63,7 @@ def _attempt_json(record: AttemptRecord) -> Json:
     }
 
 
-def _value(text: str, encoding: Encoding) -> object:
+def payload_value(text: str, encoding: Encoding) -> object:
     """Stored JSON as it is; bytes stay base64, and what isn't JSON after all stays text."""
     if encoding is Encoding.BYTES:
         return text
@@ -120,7 +120,7 @@ def _pretty(text: str, encoding: Encoding) -> str:
     if encoding is Encoding.BYTES:
         data = decode_bytes(text)
         return f"{plural(len(data), 'byte')}: {data[:200]!r}{'…' if len(data) > 200 else ''}"
-    value = _value(text, encoding)
+    value = payload_value(text, encoding)
     return text if value == text else json.dumps(value, indent=2, ensure_ascii=False)
 
 
