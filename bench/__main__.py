@@ -1,11 +1,17 @@
-"""``python -m bench [--json FILE] [enqueue] [drain] [latency] [queues]``: measure, and print one table."""
+"""``python -m bench [--json FILE] [enqueue] [drain] [latency] [queues] [schedules]``: measure, and print one table."""
 
 import sys
 
-from bench import drain, enqueue, latency, many_queues
+from bench import drain, enqueue, latency, many_queues, schedules
 from bench.setting import machine, save, show
 
-QUESTIONS = {"enqueue": enqueue.measure, "drain": drain.measure, "latency": latency.measure, "queues": many_queues.measure}
+QUESTIONS = {
+    "enqueue": enqueue.measure,
+    "drain": drain.measure,
+    "latency": latency.measure,
+    "queues": many_queues.measure,
+    "schedules": schedules.measure,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -46,14 +46,16 @@ def _across(url: str) -> tuple[list[float], float]:
     child = run_python("-m", "bench.latency", url)
     assert child.stdout is not None
     child.stdout.readline()
-    idle = _processor_share(child.pid)
+    idle = processor_share(child.pid)
     samples = asyncio.run(_send(url, child))
     child.terminate()
     child.wait(30)
     return samples, idle
 
 
-def _processor_share(pid: int) -> float:
+def processor_share(pid: int) -> float:
+    """The share of a core that a process takes while nothing is asked of it."""
+
     def spent() -> float:
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
