@@ -52,7 +52,7 @@ def _median(work: "object") -> float:
 
 
 def _idle(count: int) -> tuple[float, float]:
-    """What a worker in a child takes of a core beside so many daily schedules, spread over the minutes of a day, and how
+    """What a worker in a child takes of a core beside so many schedules, spread over the minutes of a day, and how
     many seconds it took to declare them."""
     with store(SQLITE) as url:
         with make_app(url) as app:
