@@ -59,8 +59,10 @@ def moves() -> str:
 
 METHODS = {
     "declaring": ("task", "queue", "on", "on_worker_start", "on_worker_stop", "add_middleware", "add_router"),
-    "scheduling": ("schedule", "cron", "every", "put_schedule", "schedules", "pause_schedule", "resume_schedule")
-    + ("edit_schedule", "run_schedule", "remove_schedule", "schedule_once"),
+    "scheduling": (
+        *("schedule", "cron", "every", "put_schedule", "schedules", "pause_schedule", "resume_schedule"),
+        *("edit_schedule", "run_schedule", "remove_schedule", "schedule_once"),
+    ),
     "enqueueing": ("enqueue", "enqueue_many"),
     "looking": ("job", "jobs", "dead_letters", "counts", "pending_count", "inflight_count"),
     "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),

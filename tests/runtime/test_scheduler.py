@@ -431,6 +431,25 @@ async def test_what_was_changed_without_a_notice_is_followed_within_fifteen_seco
     assert not stand.reports
 
 
+async def test_a_removed_schedule_and_a_new_one_of_its_name_are_told_apart(stand: Stand) -> None:
+    report = report_task(stand.app)
+    await stand.app.aput_schedule("again", every="10s", job=report.using(queue="old").call())
+    one = scheduler(stand, Meddler(await stand.storage()))
+    await one.read()
+    await stand.app.aremove_schedule("again")
+    made = await stand.app.aput_schedule("again", every="15s", job=report.using(queue="new").call())
+    await stand.pass_time(10)
+    assert await one.fire() == (0, 5.0)
+    assert await stored(stand, "again") == made
+    await stand.pass_time(5)
+    assert await one.fire() == (1, 15.0)
+    await stand.app.aremove_schedule("again")
+    await stand.pass_time(15)
+    assert await one.fire() == (0, None)
+    assert [job.queue for job in await all_jobs(stand)] == ["new"]
+    assert not stand.reports
+
+
 async def test_a_put_that_is_lost_leaves_that_schedule_to_the_winner_and_the_others_go_on(stand: Stand) -> None:
     report = report_task(stand.app)
     for name in ("a", "b", "c", "gone", "paused"):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import assert_type
 
-from headrace import Call, Headrace, Job, Receipt, RetryPolicy, State, Task
+from headrace import Call, Headrace, Job, Page, Receipt, RetryPolicy, Schedule, State, Task, parse_cron
 from headrace.interface.jobs import CancelOutcome
 
 app = Headrace("memory:", lease="30s", poll=timedelta(seconds=1))
@@ -17,6 +17,16 @@ async def send(to: str, subject: str = "hi") -> int:
 @app.task(name="plain", queue="email", retry=RetryPolicy.fixed(3, "1s"), timeout="30s")
 def plain(n: int, *, loud: bool = False) -> list[str]:
     return ["x" if loud else "y"] * n
+
+
+@app.cron("0 9 * * 1-5", tz="Europe/Paris", catch_up="none")
+@app.every("10s", name="often", overlap=False)
+@app.task
+async def digest(hour: int = 9) -> str:
+    return str(hour)
+
+
+app.schedule("nightly", cron="0 3 * * *", job=plain.using(queue="slow").call(3))
 
 
 async def main() -> None:
@@ -40,6 +50,16 @@ async def main() -> None:
     task: Task[..., list[str], list[str]] = plain
     async with app.worker({"default": 1}) as worker:
         await worker.idle(within="10s")
+
+    assert_type(await digest(8), str)
+    assert_type(await app.aschedules(), Page[Schedule])
+    assert_type(app.jobs(), Page[Job])
+    assert_type(app.put_schedule("made-up", every=5, job=send.call("a")), Schedule)
+    assert_type(parse_cron("* * * * *").next(0), int | None)
+    app.schedule("no job", every=5)  # type: ignore[call-arg]
+    app.schedule("no call", every=5, job=send)  # type: ignore[arg-type]
+    app.schedule("odd", every=5, job=send.call("a"), catch_up="some")  # type: ignore[arg-type]
+    await app.aedit_schedule("nightly", cro="* * * * *")  # type: ignore[call-arg]
 
     await send.aenqueue(1)  # type: ignore[arg-type]
     await send.aenqueue()  # type: ignore[call-arg]

@@ -1,13 +1,14 @@
 """The schedules that an app declares, and what of them is in the store."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from headrace.interface.logs import report
 from headrace.interface.schedule_plan import Plan, build_schedule
-from headrace.model.errors import AlreadyRegistered, ScheduleUnreadable
+from headrace.model.errors import AlreadyRegistered, ScheduleUnreadable, StoreReadOnly
 from headrace.model.record import SCHEDULE, Expect, Put, Record
 from headrace.model.schedule import Schedule, redeclared
-from headrace.model.schedule_record import CHANGED, put_schedule, read_schedule
+from headrace.model.schedule_record import CHANGED, is_removed, put_schedule, read_schedule
 from headrace.storage.contract import Storage
 
 
@@ -32,7 +33,12 @@ class DeclaredSchedules:
             raise AlreadyRegistered(name, tasks[0], tasks[1], "schedule")
 
     async def write(self, storage: Storage) -> None:
-        """Write those that were declared since the last time."""
+        """Write those that were declared since the last time. Nothing, where nothing can be written: who only looks is
+        not kept from it, and who writes is told by what they do next."""
+        with suppress(StoreReadOnly):
+            await self._write(storage)
+
+    async def _write(self, storage: Storage) -> None:
         # built now, not when declared: a queue that was declared meanwhile has its say
         waiting = {name: build_schedule(name, plan) for name, plan in self._plans.items() if name not in self._written}
         while waiting:
@@ -55,7 +61,9 @@ def _puts(waiting: Mapping[str, Schedule], found: Mapping[str, Record], now: int
 
 
 def readable(record: Record) -> Schedule | None:
-    """The schedule; None, and a report, where this version can't read it."""
+    """The schedule; None where it was removed, or, with a report, where this version can't read it."""
+    if is_removed(record):
+        return None
     try:
         return read_schedule(record)
     except ScheduleUnreadable as error:

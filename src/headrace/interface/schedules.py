@@ -19,7 +19,7 @@ from headrace.model.job import NewJob
 from headrace.model.names import check_name
 from headrace.model.record import SCHEDULE, Expect, Put, Record
 from headrace.model.schedule import Schedule, edited, job_of, redeclared, resumed
-from headrace.model.schedule_record import CHANGED, put_schedule, read_schedule
+from headrace.model.schedule_record import CHANGED, is_removed, put_schedule, read_schedule, removal
 from headrace.runtime import events
 from headrace.runtime.scheduler import Scheduler
 from headrace.storage.contract import Receipt, Storage
@@ -83,7 +83,8 @@ class Schedules(Core):
         self.declared_schedules.refuse(name, plan)
         storage = await self._declared_storage()
         while True:
-            record = await _find(storage, name)
+            found = await storage.records(SCHEDULE, names=[name])
+            record = found[0] if found else None
             stored = None if record is None else readable(record)
             new = redeclared(stored, wanted, await storage.now())
             expect = Expect.ABSENT if record is None else record.version
@@ -96,9 +97,16 @@ class Schedules(Core):
         names = None if name is None else [check_name("schedule", name)]
         most = check_count("limit", limit, most=_LARGEST_PAGE)
         storage = await self._declared_storage()
-        records = await storage.records(SCHEDULE, names=names, after=after, limit=most + 1)
-        found = [schedule for schedule in map(readable, records[:most]) if schedule is not None]
-        return Page(found, records[most - 1].name if len(records) > most else None, "schedules")
+        found: list[Record] = []
+        while len(found) <= most:
+            wanted = most + 1 - len(found)
+            records = await storage.records(SCHEDULE, names=names, after=after, limit=wanted)
+            found += [record for record in records if not is_removed(record)]
+            if len(records) < wanted:
+                break
+            after = records[-1].name
+        page = [schedule for schedule in map(readable, found[:most]) if schedule is not None]
+        return Page(page, found[most - 1].name if len(found) > most else None, "schedules")
 
     async def apause_schedule(self, name: str) -> None:
         """No tick until it is resumed. ScheduleNotFound."""
@@ -115,22 +123,18 @@ class Schedules(Core):
     async def arun_schedule(self, name: str) -> Receipt[Any]:
         """Enqueue its job now, paused or not; its ticks stay as they are. Without ``overlap`` the receipt may be a
         duplicate's. ScheduleNotFound."""
-        storage = await self._declared_storage()
-        record = await _find(storage, check_name("schedule", name))
-        if record is None:
-            raise ScheduleNotFound(name)
+        record = await _find(await self._declared_storage(), name)
         return await self.send(job_of(read_schedule(record), None, self.ids.new()))
 
     async def aremove_schedule(self, name: str) -> None:
         """Forget it. One that is declared comes back when a program that declares it starts. ScheduleNotFound."""
         storage = await self._declared_storage()
-        if await _find(storage, check_name("schedule", name)) is None:
-            raise ScheduleNotFound(name)
-        await storage.put([Put(SCHEDULE, name, None), CHANGED])
+        while not await _put(storage, removal(name, (await _find(storage, name)).version)):
+            pass
 
     async def aschedule_once(self) -> int:
-        """Enqueue what is due, at most 1,000 jobs, and how many those were. For programs that run no worker: workers do
-        this by themselves. Safe beside them."""
+        """Enqueue the jobs of ticks that are due: a bounded step, and how many ticks it dealt with. Zero: none is due.
+        For programs that run no worker: workers do this by themselves. Safe beside them."""
         storage = await self._declared_storage()
         return await Scheduler(storage, self.ids.new, report, self._tell_ticked).schedule_once()
 
@@ -144,21 +148,20 @@ class Schedules(Core):
         return storage
 
     async def _change(self, name: str, decide: Callable[[Schedule, int], Schedule]) -> Schedule:
-        check_name("schedule", name)
         storage = await self._declared_storage()
         while True:
             record = await _find(storage, name)
-            if record is None:
-                raise ScheduleNotFound(name)
             schedule = read_schedule(record)
             changed = decide(schedule, await storage.now())
             if changed == schedule or await _put(storage, put_schedule(changed, record.version)):
                 return changed
 
 
-async def _find(storage: Storage, name: str) -> Record | None:
-    found = await storage.records(SCHEDULE, names=[name])
-    return found[0] if found else None
+async def _find(storage: Storage, name: str) -> Record:
+    found = await storage.records(SCHEDULE, names=[check_name("schedule", name)])
+    if not found or is_removed(found[0]):
+        raise ScheduleNotFound(name)
+    return found[0]
 
 
 async def _put(storage: Storage, put: Put) -> bool:

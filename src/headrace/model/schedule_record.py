@@ -34,6 +34,22 @@ def put_schedule(schedule: Schedule, expect: int | Expect) -> Put:
     return Put(SCHEDULE, schedule.name, msgspec.json.encode(schedule).decode(), expect)
 
 
+_REMOVED = "null"
+_REMEMBERED = 3600.0
+"""Seconds that a removed schedule is remembered: one of its name that is made meanwhile goes on counting versions, so
+that a scheduler that has not heard of it yet can't take it for the old one."""
+
+
+def removal(name: str, expect: int) -> Put:
+    """What removes a schedule."""
+    return Put(SCHEDULE, name, _REMOVED, expect, _REMEMBERED)
+
+
+def is_removed(record: Record) -> bool:
+    """Whether it only remembers a schedule."""
+    return record.value == _REMOVED
+
+
 def digest(schedule: Schedule) -> str:
     """Names a declaration: equal for equal ones, in every process. What is left at its default has no part in it: a
     later version that knows more options gives the same."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from headrace.model.errors import ScheduleUnreadable
 from headrace.model.record import Record
 from headrace.model.schedule import Schedule
-from headrace.model.schedule_record import read_schedule
+from headrace.model.schedule_record import is_removed, read_schedule
 from headrace.runtime.loop import Report
 
 
@@ -45,6 +45,9 @@ class Agenda:
     def learn(self, records: Sequence[Record]) -> None:
         """These are so now. What can't be read is reported once for each version."""
         for record in records:
+            if is_removed(record):
+                self._entries.pop(record.name, None)
+                continue
             entry = self._entries.get(record.name)
             if entry is None or entry.version != record.version:
                 self._enter(record.name, record.version, self._read(record))

@@ -43,7 +43,7 @@ class Scheduler:
         self._agenda = Agenda(report)
 
     async def schedule_once(self) -> int:
-        """Read all schedules and do one bounded step: how many jobs it enqueued."""
+        """Read all schedules and do one bounded step: how many ticks it dealt with. Zero: none is due."""
         await self.read()
         return (await self.fire())[0]
 
@@ -65,8 +65,8 @@ class Scheduler:
         self._agenda = Agenda(self._report)
 
     async def fire(self) -> tuple[int, float | None]:
-        """One bounded step: how many jobs it enqueued, and the seconds from now until the next tick; None: there is
-        none. After an error nothing is known: ``read`` again."""
+        """One bounded step: how many ticks it dealt with, and the seconds from now until the next; None: there is none.
+        After an error nothing is known: ``read`` again."""
         now = await self._storage.now()
         count = await self._insert(self._take(now))
         next_at = self._agenda.next_at()
@@ -91,7 +91,7 @@ class Scheduler:
         return firings
 
     async def _insert(self, firings: Sequence[_Firing]) -> int:
-        """All of them in one step; where one is in the way, the others without it. How many jobs there are now."""
+        """All of them in one step; where one is in the way, the others without it. How many ticks are done with."""
         if not firings:
             return 0
         jobs = [job for firing in firings for job in firing.jobs]
@@ -110,7 +110,7 @@ class Scheduler:
             self._agenda.advance(firing.after, firing.version + 1)
         for new, receipt in zip(jobs, receipts, strict=True):
             self._queued(new, receipt)
-        return sum(not receipt.duplicate for receipt in receipts)
+        return sum(len(firing.jobs) or 1 for firing in firings)  # one at least was skipped, if none was fired
 
     async def _still_ours(self, firings: Sequence[_Firing], lost: str) -> Sequence[_Firing]:
         """Somebody else ticked, edited or removed some of them: as they are now, they come up again by themselves."""

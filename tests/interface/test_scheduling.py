@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from headrace.model.errors import (
     InvalidName,
     InvalidOption,
     ScheduleNotFound,
+    StoreReadOnly,
     UseAsync,
 )
 from headrace.model.record import SCHEDULE, Put
@@ -119,6 +120,26 @@ def test_two_of_one_name_are_refused_where_the_second_is_declared(app: Headrace)
         app.cron("* * * * *")(report)
     app.cron("* * * * *", name="report:2")(report)
     assert [schedule.name for schedule in app.schedules()] == ["nightly", "report", "report:2"]
+
+
+async def test_where_nothing_can_be_written_one_may_look_all_the_same(
+    app: Headrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = report_task(app)
+    await report.aenqueue(1)
+    storage = (await app.here()).storage
+
+    async def refuse(puts: Sequence[Put]) -> Sequence[bool]:
+        raise StoreReadOnly("jobs.db", "the disk is read-only")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "put", refuse)
+        app.schedule("nightly", every="1h", job=report.call())
+        assert not await app.aschedules()
+        with pytest.raises(StoreReadOnly):
+            await app.aput_schedule("other", every="1h", job=report.call())
+    assert [schedule.name for schedule in await app.aschedules()] == ["nightly"]
+    await app.aclose()
 
 
 # --- redeclaring in a later process -----------------------------------------------------------------------------------
@@ -271,6 +292,15 @@ async def test_listing_goes_by_pages(app: Headrace) -> None:
     assert (await app.aschedules(limit=25)).next is None
     assert [schedule.name for schedule in await app.aschedules(name="s007")] == ["s007"]
     assert not await app.aschedules(name="unknown")
+    for name in names[:20]:
+        await app.aremove_schedule(name)
+    page = await app.aschedules(limit=3)
+    assert [schedule.name for schedule in page] == names[20:23]
+    assert [schedule.name for schedule in await app.aschedules(limit=3, after=page.next)] == names[23:]
+    assert not await app.aschedules(name=names[0])
+    with pytest.raises(ScheduleNotFound):
+        await app.aremove_schedule(names[0])
+    assert (await app.aput_schedule("s001b", every="1h", job=report.call())).fired == 0
     await app.aclose()
 
 
@@ -324,6 +354,23 @@ async def test_programs_without_a_worker_step_by_themselves(app: Headrace) -> No
     assert await app.aschedule_once() == 30
     assert await app.aschedule_once() == 0
     assert await app.apending_count() == 30
+    await app.aclose()
+
+
+async def test_stepping_until_nothing_is_due_passes_over_skipped_ticks(app: Headrace) -> None:
+    app.clock = clock = ManualClock()
+    report = report_task(app)
+    app.schedule("alone", every="1s", overlap=False, catch_up="all", job=report.call(1))
+    app.schedule("late", every="10m", catch_up="none", job=report.call(2))
+    assert await app.aschedule_once() == 0
+    clock.advance(900)
+    steps = 0
+    while await app.aschedule_once():
+        steps += 1
+    assert steps >= 9
+    assert [job.payload for job in await app.ajobs()] == ['{"day":1}']
+    assert (await stored(app, "alone")).fired == 900
+    assert (await stored(app, "late")).fired == 0
     await app.aclose()
 
 
