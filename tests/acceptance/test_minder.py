@@ -288,7 +288,11 @@ asyncio.run(SystemSpawn().%s(what)%s)
 """
 
 
-@pytest.mark.parametrize(("method", "then"), [("command", ""), ("companion", ")\nimport time; time.sleep(1000")])
+@pytest.mark.parametrize(
+    ("method", "then"),
+    [("command", ""), ("companion", ")\nimport time; time.sleep(1000")],
+    ids=["command", "companion"],
+)
 def test_when_we_are_killed_the_whole_family_is(witness: Witness, method: str, then: str) -> None:
     script = f"{STUBBORN}\nwhile :; do sleep 1000; done"
     parent = subprocess.Popen([sys.executable, "-c", PARENT % (method, then), script, witness.path])

@@ -13,11 +13,14 @@ class Witness:
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = str(path)
-        self._end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.heard: list[str] = []
+        self._open()
+
+    def _open(self) -> None:
+        self._end = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
         self._poll = select.poll()
         self._poll.register(self._end, select.POLLIN)
         self._said = b""
-        self.heard: list[str] = []
 
     def hear(self, line: str, count: int = 1) -> None:
         """Wait until it was said so often in all."""
@@ -47,6 +50,11 @@ class Witness:
         *lines, self._said = (self._said + data).split(b"\n")
         self.heard += [line.decode() for line in lines]
         return bool(data)
+
+    def reopen(self) -> None:
+        """Once all are gone: for others to come."""
+        self.close()
+        self._open()
 
     def close(self) -> None:
         os.close(self._end)

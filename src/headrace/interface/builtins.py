@@ -152,8 +152,9 @@ class Builtins(Declarations):
                 return await pools.ask_once(self.ids.new(), payload)
             return await pools.ask(attempt.job.id, payload)
 
+        task = self._add(ask, None, name, options, timeout)
         self.stop_hooks.insert(0, pools.close_here)
-        return self._add(ask, None, name, options, timeout)
+        return task
 
     def _order_of(self, argv: Sequence[str], bounds: Bounds, root: str) -> Order:
         environment = environment_of(bounds, Command(argv), os.environ)

@@ -20,6 +20,7 @@ from headrace.system.spawn import (
     Processes,
     Serve,
     Threads,
+    Unanswered,
 )
 
 T = TypeVar("T")
@@ -115,17 +116,29 @@ class VirtualSpawn:
         return _InlineProcess(serve)
 
     async def command(self, order: Order) -> Ended:
-        return await _find(order, self.commands)(order)
+        if order.argv[0] not in self.commands:
+            raise _not_found()
+        return await self.commands[order.argv[0]](order)
 
     async def companion(self, order: Order) -> Companion:
-        return await _find(order, self.companions)(order)
+        start = self.companions.get(order.argv[0])
+        return await start(order) if start is not None else _Missing()
 
 
-def _find(order: Order, programs: dict[str, T]) -> T:
-    program = programs.get(order.argv[0])
-    if program is None:
-        raise NotStarted("program", FileNotFoundError(errno.ENOENT, "No such file or directory"))
-    return program
+def _not_found() -> NotStarted:
+    return NotStarted("program", FileNotFoundError(errno.ENOENT, "No such file or directory"))
+
+
+class _Missing:
+    """What comes of starting a companion whose program is not there."""
+
+    is_alive = False
+
+    async def ask(self, line: bytes) -> bytes:  # noqa: ARG002 - the protocol's
+        raise Unanswered("it closed its output")
+
+    async def end(self) -> Ended:
+        raise _not_found()
 
 
 class _HostedTask:
