@@ -1,6 +1,7 @@
 """Commands and companions as real workers run them: whatever ends an attempt, its processes are dead before it does."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -192,6 +193,9 @@ for line in sys.stdin:
             sys.exit("last words")
         case "chatter":
             print("Working...")
+        case "postscript":
+            print(json.dumps(answer))
+            answer = "and another thing"
         case "other":
             answer["id"] = "other"
         case "endless":
@@ -280,12 +284,27 @@ def test_a_companion_that_nobody_waits_for_is_dead_with_its_children(
         assert app.result(pool.enqueue(1), PATIENCE)
 
 
-def test_a_companion_that_was_killed_while_idle_is_replaced(app: Headrace, pool: Any, witness: Witness) -> None:
+def test_a_companion_that_was_killed_while_idle_is_replaced(app: Headrace, pool: Any) -> None:
     with app.background({"default": 1}):
         first = app.result(pool.enqueue(1), PATIENCE)
-        os.kill(first, signal.SIGKILL)
-        witness.wait_gone()
+        kill(first)
         assert app.result(pool.enqueue(1), PATIENCE) != first
+
+
+def test_a_companion_that_speaks_unasked_is_replaced_and_fails_nobody(app: Headrace, pool: Any) -> None:
+    with app.background({"default": 1}):
+        pids = [app.result(pool.enqueue("postscript"), PATIENCE) for _ in range(3)]
+    assert len(set(pids)) == 3
+
+
+def kill(pid: int) -> None:
+    """And wait until it is dead."""
+    ended = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        assert select.select([ended], [], [], PATIENCE)[0]
+    finally:
+        os.close(ended)
 
 
 def test_workers_of_two_loops_have_companions_of_their_own(app: Headrace, pool: Any, witness: Witness) -> None:

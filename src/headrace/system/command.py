@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import select
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
+from typing import cast
 
 from headrace.model.command import exit_text
 from headrace.system.finishing import finish
@@ -36,8 +38,7 @@ async def start_companion(order: Order) -> "LineCompanion":
     with ExitStack() as theirs, ExitStack() as ours:
         stdin, writes = _pipe(theirs, ours)
         stdout, reads = _pipe(theirs, ours, backwards=True)
-        lines = asyncio.StreamReader(limit=LONGEST_LINE)
-        reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), reads)
+        reading, lines = await loop.connect_read_pipe(lambda: _Lines(reads.fileno()), reads)
         ours.callback(reading.close)
         writing, _ = await loop.connect_write_pipe(asyncio.Protocol, writes)
         ours.callback(_abort, writing)
@@ -132,29 +133,70 @@ class _Minded:
 class LineCompanion:
     """A program on two pipes."""
 
-    def __init__(
-        self, program: _Minded, lines: asyncio.StreamReader, writing: asyncio.WriteTransport, ends: ExitStack
-    ) -> None:
+    def __init__(self, program: _Minded, lines: "_Lines", writing: asyncio.WriteTransport, ends: ExitStack) -> None:
         self._program, self._lines, self._writing, self._ends = program, lines, writing, ends
 
     @property
     def is_alive(self) -> bool:
-        return self._program.is_alive and not self._lines.at_eof()
+        return self._program.is_alive and self._lines.is_quiet
 
     async def ask(self, line: bytes) -> bytes:
         self._writing.write(line + b"\n")
-        try:
-            return await self._lines.readuntil(b"\n")
-        except asyncio.IncompleteReadError:
-            raise Unanswered("it closed its output") from None
-        except asyncio.LimitOverrunError:
-            raise Unanswered(f"it sent a line of more than {LONGEST_LINE:,} bytes") from None
+        return await self._lines.read()
 
     async def end(self) -> Ended:
         try:
             return await self._program.end()
         finally:
             self._ends.close()
+
+
+class _Lines(asyncio.Protocol):
+    """What a companion says."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._said, self._searched, self._closed = bytearray(), 0, False
+        self._waiting: asyncio.Future[None] | None = None
+        self._transport: asyncio.ReadTransport | None = None
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.ReadTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._said += data
+        if len(self._said) > LONGEST_LINE and self._transport is not None:
+            self._transport.pause_reading()  # for good: nobody reads on
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it says nothing, and may say more: asked of the kernel, as our loop may hear of it later."""
+        return not self._said and not self._closed and not self._poll.poll(0)
+
+    async def read(self) -> bytes:
+        """The next line, or Unanswered."""
+        while (end := self._said.find(b"\n", self._searched)) < 0 and len(self._said) <= LONGEST_LINE:
+            if self._closed:
+                raise Unanswered("it closed its output")
+            self._searched = len(self._said)
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        if not 0 <= end < LONGEST_LINE:
+            raise Unanswered(f"it sent a line of more than {LONGEST_LINE:,} bytes")
+        line = bytes(self._said[: end + 1])
+        del self._said[: end + 1]
+        self._searched = 0
+        return line
 
 
 def encode_order(order: Order, *, talks: bool) -> bytes:

@@ -99,7 +99,7 @@ class MinderDied(Exception):
 
 
 class Unanswered(Exception):
-    """A companion closed its output, or sent a line without end."""
+    """A companion closed its output, or sent a line that is too long."""
 
 
 class Companion(Protocol):
@@ -107,7 +107,7 @@ class Companion(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """As far as is known here."""
+        """It can be asked: it has not ended, and says nothing unasked."""
         ...
 
     async def ask(self, line: bytes) -> bytes:
