@@ -21,6 +21,7 @@ from headrace.interface.cli.exits import exit_code
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.jobs import Retried
 from headrace.model import errors, job, lifecycle, outcome
+from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
 from headrace.runtime.settings import Settings
@@ -63,6 +64,7 @@ METHODS = {
         *("schedule", "cron", "every", "put_schedule", "schedules", "pause_schedule", "resume_schedule"),
         *("edit_schedule", "run_schedule", "remove_schedule", "schedule_once"),
     ),
+    "built in": ("echo_task", "command_task", "pool_task"),
     "enqueueing": ("enqueue", "enqueue_many"),
     "looking": ("job", "jobs", "dead_letters", "counts", "pending_count", "inflight_count"),
     "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),
@@ -84,6 +86,7 @@ NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "q
 TYPES: Sequence[type] = (
     headrace.Call,
     headrace.Claim,
+    CommandResult,
     headrace.Current,
     headrace.Event,
     headrace.Job,
