@@ -9,6 +9,7 @@ from headrace.storage.sqlite.connecting import connect_reader
 from headrace.storage.sqlite.faults import breaks_connection, translated
 from headrace.storage.sqlite.lane import Batch, Lane
 from headrace.storage.sqlite.operation import deliver
+from headrace.storage.sqlite.wal import WalWatch, leave_open
 
 _MOST_AT_ONCE = 64
 """Answers to a call into the loop: the first need not wait for all."""
@@ -20,6 +21,7 @@ class Reader:
     def __init__(self, path: str) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._wal = WalWatch(path)
         self._lane = Lane("headrace-sqlite-reader", _MOST_AT_ONCE, self._serve, lambda: None, self._end)
         self.submit, self.stop = self._lane.submit, self._lane.stop
 
@@ -27,6 +29,7 @@ class Reader:
         """In its thread."""
         if self._connection is None:
             self._connection = self._connect()
+        self._wal.check()
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -55,16 +58,21 @@ class Reader:
         told = translated(error, self._path, 0.0)
         told.__cause__ = error
         if breaks_connection(error) and self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+            self._close(self._connection)
         return told
 
     def _end(self) -> None:
         if self._connection is not None:
+            self._close(self._connection)
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        if self._wal.is_lost:
+            leave_open(connection)
+        else:
             with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+                connection.close()
+        self._connection = None
+        self._wal.forget()
 
 
 def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:

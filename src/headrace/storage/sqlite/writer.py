@@ -16,6 +16,7 @@ from headrace.storage.sqlite.operation import AnyOperation, Hears, deliver
 from headrace.storage.sqlite.transaction import Transaction, write_counts
 from headrace.storage.sqlite.turn import Backoff, Turn
 from headrace.storage.sqlite.wake import Post
+from headrace.storage.sqlite.wal import ABSENT, WalWatch, inode, leave_open
 from headrace.system.clock import SystemClock
 
 MOST_ROWS = 5_000
@@ -31,7 +32,8 @@ class Writer:
         self._path, self._post, self._hearers = path, post, hearers
         self._turn, self._backoff = Turn(folder), Backoff()
         self._connection: sqlite3.Connection | None = None
-        self._inode = (0, 0)
+        self._inode = ABSENT
+        self._wal = WalWatch(path)
         self._clock = SystemClock()
         self._turn_began = 0.0
         self.patience = 0.0
@@ -47,10 +49,17 @@ class Writer:
 
     def _end(self) -> None:
         if self._connection is not None:
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+            self._close(self._connection)
         self._turn.close()
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        if self._wal.is_lost:
+            leave_open(connection)
+        else:
+            with suppress(sqlite3.Error):
+                connection.close()
+        self._connection = None
+        self._wal.forget()
 
     def _serve(self, batch: Batch) -> None:
         done: list[Transaction] = []
@@ -82,6 +91,7 @@ class Writer:
         done += self._run_all(connection, late, moved)
         write_counts(connection, moved)
         connection.execute("COMMIT")
+        self._wal.check()
         self._turn.give()
         return done
 
@@ -99,12 +109,13 @@ class Writer:
                 raise StoreReadOnly(self._path, "permission to write it is denied, or its disk is read-only")
             self._connection = connect_writer(self._path, durable=self.durable)
             self._is_durable = self.durable
-            self._inode = _inode(self._path)
+            self._inode = inode(self._path)
         elif self.durable != self._is_durable:
             set_durable(self._connection, self.durable)
             self._is_durable = self.durable
-        if _inode(self._path) != self._inode:
+        if inode(self._path) != self._inode:
             raise StoreUnreachable(self._path, "the file was moved, deleted or replaced while it was open")
+        self._wal.check()
         return self._connection
 
     def _begin(self, connection: sqlite3.Connection) -> None:
@@ -171,9 +182,7 @@ class Writer:
                 connection.execute("ROLLBACK")
         self._turn.give()
         if isinstance(error, sqlite3.Error) and breaks_connection(error):
-            with suppress(sqlite3.Error):
-                connection.close()
-            self._connection = None
+            self._close(connection)
 
     def _translated(self, error: BaseException) -> BaseException:
         if isinstance(error, sqlite3.Error):
@@ -203,11 +212,3 @@ class Writer:
         elif now - self._turn_began > _LONGEST_TURN:
             self._backoff.yield_turn()
             self._turn_began = self._clock.monotonic()
-
-
-def _inode(path: str) -> tuple[int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (-1, -1)
-    return (found.st_dev, found.st_ino)

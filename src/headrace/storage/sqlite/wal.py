@@ -1,0 +1,63 @@
+"""Whether the -wal that a connection uses is still the one beside the file.
+
+Whoever opens and closes the file by other means than SQLite, in the same process, takes all of this process's POSIX
+locks on it away: a copy is enough. The next process that closes the store then believes to be the last one, and
+removes the -wal. What this process commits from then on goes into a file without a name.
+"""
+
+import ctypes
+import os
+import sqlite3
+
+from headrace.model.errors import StoreUnreachable
+
+Inode = tuple[int, int]
+ABSENT: Inode = (-1, -1)
+_lost: set[str] = set()
+"""Files of which this process has lost the -wal."""
+
+
+def inode(path: str) -> Inode:
+    """Which file stands there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ABSENT
+    return (found.st_dev, found.st_ino)
+
+
+class WalWatch:
+    """Of one connection."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._wal = f"{path}-wal"
+        self._mine = ABSENT
+
+    @property
+    def is_lost(self) -> bool:
+        """Another connection wouldn't help: SQLite shares what it knows of a file among those of a process."""
+        return self._path in _lost
+
+    def forget(self) -> None:
+        """The connection was closed: the next one has another."""
+        self._mine = ABSENT
+
+    def check(self) -> None:
+        """Called under a commit, before anybody is told of it, and before a read. StoreUnreachable from then on."""
+        found = inode(self._wal)
+        if self._mine == ABSENT:
+            self._mine = found
+        elif found != self._mine:
+            _lost.add(self._path)
+        if self.is_lost:
+            raise StoreUnreachable(
+                self._path,
+                "another process has removed its -wal: something in this process has opened and closed the file, "
+                "which takes SQLite's locks away; restart this program",
+            )
+
+
+def leave_open(connection: sqlite3.Connection) -> None:
+    """Never closed, not even when the interpreter ends: closing it would write what is lost over what is newer."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
