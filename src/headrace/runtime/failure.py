@@ -1,7 +1,5 @@
 """What handlers raise, as outcomes and bounded text: whatever it is, storing it never fails."""
 
-import traceback
-
 from headrace.model.outcome import (
     Cancelled,
     Crashed,
@@ -16,8 +14,11 @@ from headrace.model.outcome import (
     Throttled,
 )
 from headrace.runtime.registry import Handler
-from headrace.system.spawn import ProcessDied
+from headrace.runtime.tracebacks import format_traceback
+from headrace.system.spawn import NotStarted, ProcessDied
 
+_BREATHER = 1.0
+"""Seconds until a job is tried again that got no thread and no process: it never ran, and no attempt is burned."""
 _KIND_LIMIT = 255
 _MESSAGE_LIMIT = 8 * 1024
 _TRACEBACK_LIMIT = 64 * 1024
@@ -35,6 +36,13 @@ class AnsweredInProcess(Exception):
 
 def outcome_of(error: BaseException, handler: Handler | None) -> Outcome:
     """What was meant by raising this; without a handler, no task says what is tried again."""
+    try:
+        return _read(error, handler)
+    except BaseException:  # its class, its name or its attributes are code that raises
+        return Raised(Failure(bounded(_class_name(error), _KIND_LIMIT), "<an error that raises when it is looked at>"))
+
+
+def _read(error: BaseException, handler: Handler | None) -> Outcome:
     match error:
         case AnsweredInProcess(outcome=outcome):
             return outcome
@@ -46,6 +54,8 @@ def outcome_of(error: BaseException, handler: Handler | None) -> Outcome:
             return Refused(describe(error))
         case Cancelled(reason=reason):
             return Stopped(bounded(str(reason), _MESSAGE_LIMIT))
+        case NotStarted():
+            return Snoozed(_BREATHER, "not_started")
         case ProcessDied():
             return Crashed(describe(error))
         case _:
@@ -55,6 +65,14 @@ def outcome_of(error: BaseException, handler: Handler | None) -> Outcome:
 def _is_final(error: BaseException, handler: Handler) -> bool:
     wanted = not handler.retry_on or isinstance(error, handler.retry_on)
     return not wanted or isinstance(error, handler.give_up_on)
+
+
+_name_of = type.__dict__["__name__"].__get__
+
+
+def _class_name(error: BaseException) -> str:
+    """Without running any code of its class."""
+    return str(_name_of(type(error)))
 
 
 def describe(error: BaseException) -> Failure:
@@ -91,6 +109,6 @@ def _message(error: BaseException) -> str:
 
 def _format_traceback(error: BaseException) -> str:
     try:
-        return bounded("".join(traceback.format_exception(error)), _TRACEBACK_LIMIT)
+        return bounded("".join(format_traceback(error)), _TRACEBACK_LIMIT)
     except BaseException:
         return f"<the traceback of {type(error).__name__} could not be formatted>"
