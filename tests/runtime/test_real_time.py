@@ -1,11 +1,14 @@
 """What virtual time can't show: threads, processes, a blocked loop. Waits are for events and joins, with deadlines."""
 
 import asyncio
+import ctypes
+import errno
 import os
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -446,3 +449,90 @@ async def test_when_the_parent_is_killed_its_children_are_gone(tmp_path: Path) -
         parent.kill()
         await parent.wait()
     assert await gone(process_app, pid)
+
+
+# --- what goes wrong around handlers ----------------------------------------------------------------------------------
+
+
+async def test_a_job_that_gets_no_thread_waits_and_burns_no_attempt(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make()
+    start, tries = threading.Thread.start, []
+
+    def start_later(thread: threading.Thread) -> None:
+        if thread.name.startswith("headrace-handler") and not tries:
+            tries.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+
+    @app.task(name="plain", retry=RetryPolicy.none())
+    def plain() -> str:
+        return "done"
+
+    async with app.worker():
+        job = await app.ajoin(await plain.aenqueue(), 10)
+    assert (job.state, job.attempt, len(tries)) == (State.COMPLETED, 1, 1)
+    assert [record.outcome for record in job.history] == ["not_started"]
+
+
+async def test_a_job_that_gets_no_process_waits_and_burns_no_attempt(
+    processes: Headrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, tries = SpawnProcess.start, []
+
+    def start_later(process: SpawnProcess) -> None:
+        tries.append(process)
+        if len(tries) == 1:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_later)
+    job = await processes.ajoin(await process_tasks.double.aenqueue(4), 20)
+    assert (job.state, job.attempt, len(tries)) == (State.COMPLETED, 1, 2)
+    assert [record.outcome for record in job.history] == ["not_started"]
+
+
+def throw_into(thread: int) -> None:
+    """What libraries do that put a time limit on a function."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TimeoutError))
+
+
+async def test_an_error_thrown_into_a_handlers_thread_when_it_is_done_costs_no_slot(make: Make) -> None:
+    app = make()
+
+    @app.task(name="late", retry=RetryPolicy.none())
+    def late() -> None:
+        throw_into(threading.get_ident())
+
+    @app.task(name="idle", retry=RetryPolicy.none())
+    def idle() -> int:
+        return threading.get_ident()
+
+    async with app.worker({"default": 1}):
+        job = await app.ajoin(await late.aenqueue(), 10)
+        assert (job.state, job.last_error) == (State.DEAD, "TimeoutError: TimeoutError")
+        thread = await app.aresult(await idle.aenqueue(), 10)
+        throw_into(thread)  # while it waits for work
+        await app.ajoin(await idle.aenqueue(), 10)  # which it may or may not survive
+        assert await app.aresult(await idle.aenqueue(), 10) > 0
+
+
+async def test_a_handler_in_a_thread_that_goes_on_after_its_timeout_is_reported(
+    make: Make, reports: list[BaseException]
+) -> None:
+    app, go = make(kill_after=0.1), threading.Event()
+
+    @app.task(name="deaf", timeout="50ms", retry=RetryPolicy.none())
+    def deaf() -> None:
+        go.wait(10)
+
+    async with app.worker({"default": 1}):
+        receipt = await deaf.aenqueue()
+        while not any(isinstance(error, HandlerStuck) for error in reports):
+            await app.clock.sleep(0.01)
+        assert (await app.ajob(receipt)).state is State.RUNNING  # type: ignore[union-attr]
+        go.set()
+        assert (await app.ajoin(receipt, 10)).history[-1].outcome == "timeout"

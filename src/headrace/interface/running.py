@@ -24,6 +24,7 @@ from headrace.runtime.registry import Registry
 from headrace.runtime.settings import CONCURRENCY
 from headrace.runtime.surroundings import Surroundings
 from headrace.runtime.worker import Worker
+from headrace.system.event_loop import run_to_its_end
 
 Queues = Mapping[str, int] | Sequence[str] | None
 """Slots by queue; or names, with 4 slots each; or None, for all queues that tasks name."""
@@ -73,7 +74,7 @@ class Running(Declarations):
         """
         refuse_running_loop("worker")
         slots = self.slots(queues)
-        asyncio.run(self._run(slots, until_idle=until_idle))
+        run_to_its_end(self._run(slots, until_idle=until_idle))
 
     async def _run(self, slots: Mapping[str, int], *, until_idle: bool) -> None:
         stopping = asyncio.Event()

@@ -86,7 +86,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     started_at: int
     finished_at: int
     outcome: str
-    """``failed``, ``timeout``, ``crashed``, ``cancelled``, ``snoozed``, ``throttled``, ``unknown_task``."""
+    """``failed``, ``timeout``, ``crashed``, ``cancelled``, ``snoozed``, ``throttled``, ``not_started``,
+    ``unknown_task``."""
     failure: Failure | None = None
 
 

@@ -115,7 +115,10 @@ class Bus:
         self._forget_parent()
         with self._lock:
             if self._hosted is None and not self._closed:
-                self._hosted = self._spawn.host("headrace-events", self._deliver)
+                try:
+                    self._hosted = self._spawn.host("headrace-events", self._deliver)
+                except RuntimeError as error:  # no thread is to be had: the next event tries again
+                    self._report("events", error)
                 return
         if self._loop is not None and self._filled is not None:
             try:

@@ -12,6 +12,7 @@ from headrace.runtime.attempt import Attempt, Stop, running
 from headrace.runtime.failure import AnsweredInProcess, outcome_of
 from headrace.runtime.process import Answered, Assignment
 from headrace.runtime.registry import Where
+from headrace.system.forks import Home
 from headrace.system.spawn import Processes, Threads
 
 CallNext = Callable[[Job], Awaitable[object]]
@@ -28,6 +29,7 @@ class Executor:
         self._middleware = tuple(middleware)
         self._threads = threads
         self._processes = processes
+        self._home = Home()
 
     async def run(self, attempt: Attempt) -> Outcome | Stop:
         """The outcome; or INTERRUPT or LOST where there is none to record."""
@@ -52,6 +54,7 @@ class Executor:
         except BaseException as error:
             return _classify(attempt, error)
         finally:
+            self._home.end_fork()
             attempt.task = None
             if timer is not None:
                 timer.cancel()
@@ -81,7 +84,7 @@ class Executor:
         function = partial(copy_context().run, attempt.handler.function, *call.args, **call.kwargs)
         attempt.waiting = asyncio.current_task()
         try:
-            answer = await self._threads.run(partial(_call, function))
+            answer = await self._threads.run(partial(_call, function, self._home))
         finally:
             attempt.waiting = None
         if isinstance(answer, _Escaped):
@@ -108,11 +111,13 @@ class _Escaped:
         self.error = error
 
 
-def _call(function: Callable[[], object]) -> object:
+def _call(function: Callable[[], object], home: Home) -> object:
     try:
         return function()
     except BaseException as error:
         return _Escaped(error)
+    finally:
+        home.end_fork()
 
 
 async def _pass_on(middleware: Middleware, inner: CallNext, job: Job) -> object:

@@ -11,7 +11,8 @@ from multiprocessing.context import SpawnProcess
 
 from headrace.model.command import exit_text
 from headrace.system.finishing import finish
-from headrace.system.spawn import ProcessDied, Serve, Threads
+from headrace.system.forks import Home
+from headrace.system.spawn import NotStarted, ProcessDied, Serve, Threads
 from headrace.system.threads import start_thread
 
 
@@ -27,10 +28,13 @@ class ChildPool:
         self._busy: set[_Child] = set()
 
     async def run(self, data: bytes) -> bytes:
-        child = self._idle.pop() if self._idle else _Child(self._serve)
+        child = self._idle.pop() if self._idle else self._make_child()
         self._busy.add(child)
         try:
             answer = await self._threads.run(partial(child.ask, data))
+        except NotStarted:  # new or used, it is as good as before
+            self._idle.append(child)
+            raise
         except BaseException:
             await finish(self._threads.run(partial(child.end, self._grace)))
             raise
@@ -38,6 +42,12 @@ class ChildPool:
             self._busy.discard(child)
         self._idle.append(child)
         return answer
+
+    def _make_child(self) -> "_Child":
+        try:
+            return _Child(self._serve)
+        except OSError as error:
+            raise NotStarted(f"no pipe is to be had: {error}") from error
 
     def close(self) -> None:
         for child in (*self._idle, *self._busy):
@@ -75,7 +85,10 @@ class _Child:
             if self._ended:
                 raise ProcessDied("its process was ended before it began")
             if not self._started:
-                self._process.start()
+                try:
+                    self._process.start()
+                except OSError as error:
+                    raise NotStarted(f"no process is to be had: {error}") from error
                 self._theirs.close()
                 self._started = True
 
@@ -105,12 +118,15 @@ def _answer_all(serve: Callable[[bytes], bytes], asked: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     start_thread("headrace-parent-watch", _end_with_parent)
+    home = Home()
     while True:
         try:
             data = asked.recv_bytes()
         except (EOFError, OSError):
             return
-        asked.send_bytes(serve(data))
+        answer = serve(data)
+        home.end_fork()
+        asked.send_bytes(answer)
 
 
 def _end_with_parent() -> None:

@@ -35,6 +35,10 @@ class Child(Protocol):
         """Send a signal; nothing where it has ended."""
         ...
 
+    def tell(self, line: bytes) -> None:
+        """Send one line through the channel; nothing where it has ended."""
+        ...
+
     def hang_up(self) -> None:
         """End our half of the channel: to the child it is as if we were gone."""
         ...
@@ -93,6 +97,10 @@ class _SystemChild:
         except ProcessLookupError:
             pass
 
+    def tell(self, line: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(line + b"\n")
+
     def hang_up(self) -> None:
         try:
             self._writer.write_eof()
@@ -111,19 +119,18 @@ class Channel:
         self._socket = socket.socket(fileno=descriptor)
 
     def send(self, line: bytes) -> None:
-        """Send one line. Nothing where the parent is gone: ``wait_for_end`` tells that."""
+        """Send one line. Nothing where the parent is gone: ``hear`` tells that."""
         try:
             self._socket.sendall(line + b"\n")
         except OSError:
             pass
 
-    def wait_for_end(self) -> None:
-        """Returns once the parent is gone."""
+    def hear(self) -> bytes:
+        """What the parent sends next; empty once it is gone."""
         try:
-            while self._socket.recv(4096):
-                continue
+            return self._socket.recv(4096)
         except OSError:
-            pass
+            return b""
 
 
 def ignore_signals(numbers: Iterable[signal.Signals]) -> None:

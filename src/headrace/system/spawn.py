@@ -21,12 +21,17 @@ class Threads(Protocol):
     """Runs sync functions beside the loop."""
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Calls ``function`` in a thread. Cancelling the wait doesn't stop it: nothing can stop a thread."""
+        """Calls ``function`` in a thread, or raises NotStarted. Cancelling the wait doesn't stop it: nothing can stop a
+        thread."""
         ...
 
     def close(self) -> None:
         """Starts nothing more; idle threads end, busy ones end when they return."""
         ...
+
+
+class NotStarted(Exception):
+    """No thread or process is to be had, for now."""
 
 
 class ProcessDied(Exception):
@@ -41,8 +46,8 @@ class Processes(Protocol):
     """Runs one function in processes that can be killed."""
 
     async def run(self, data: bytes) -> bytes:
-        """The function's answer to ``data``, from a child; ProcessDied where that died. A cancelled wait returns when
-        the child is dead."""
+        """The function's answer to ``data``, from a child; ProcessDied where that died, NotStarted where there is none.
+        A cancelled wait returns when the child is dead."""
         ...
 
     def close(self) -> None:

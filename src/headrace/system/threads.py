@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from headrace.system.spawn import Main
+from headrace.system.event_loop import run_to_its_end
+from headrace.system.spawn import Main, NotStarted
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class HostedThread:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._main())
+            run_to_its_end(self._main())
         except BaseException as error:
             self._error = error
         with self._lock:
@@ -66,19 +67,27 @@ class ThreadPool:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
-            if self._idle:
-                lane = self._idle.pop()
-            else:
-                self._made += 1
-                lane = _Lane(f"{self._name}-{self._made}", self._give_back)
-        lane.send(lambda: _call(loop, future, function))
+            (self._idle.pop() if self._idle else self._make_lane()).send(_Call(loop, future, function))
         return await future
+
+    def _make_lane(self) -> "_Lane":
+        self._made += 1
+        try:
+            return _Lane(f"{self._name}-{self._made}", self._give_back, self._forget)
+        except RuntimeError as error:
+            raise NotStarted(f"no thread is to be had: {error}") from error
 
     def _give_back(self, lane: "_Lane") -> bool:
         with self._lock:
             if not self._closed:
                 self._idle.append(lane)
             return not self._closed
+
+    def _forget(self, lane: "_Lane") -> None:
+        """It ended, and is sent nothing from now on."""
+        with self._lock:
+            if lane in self._idle:
+                self._idle.remove(lane)
 
     def close(self) -> None:
         with self._lock:
@@ -88,35 +97,57 @@ class ThreadPool:
             lane.send(None)
 
 
+class _Call:
+    """A function for a thread, and who waits for it where."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", function: Callable[[], object]
+    ) -> None:
+        self._loop, self._future, self._function = loop, future, function
+
+    def run(self) -> None:
+        try:
+            value = self._function()
+        except BaseException as error:
+            self.fail(error)
+        else:
+            _resolve_from_thread(self._loop, self._future, value, None)
+
+    def fail(self, error: BaseException) -> None:
+        _resolve_from_thread(self._loop, self._future, None, error)
+
+
 class _Lane:
-    def __init__(self, name: str, give_back: "Callable[[_Lane], bool]") -> None:
-        self._work: deque[Callable[[], None] | None] = deque()
+    def __init__(self, name: str, give_back: "Callable[[_Lane], bool]", forget: "Callable[[_Lane], None]") -> None:
+        self._calls: deque[_Call | None] = deque()
         self._ready = threading.Semaphore(0)
-        self._give_back = give_back
+        self._give_back, self._forget = give_back, forget
+        self._running: _Call | None = None
         start_thread(name, self._serve)
 
-    def send(self, work: Callable[[], None] | None) -> None:
-        self._work.append(work)
+    def send(self, call: _Call | None) -> None:
+        self._calls.append(call)
         self._ready.release()
 
     def _serve(self) -> None:
-        while True:
-            self._ready.acquire()
-            work = self._work.popleft()
-            if work is None:
-                return
-            work()
-            if not self._give_back(self):
-                return
+        """What one thread throws into another may come at any moment: who waits is told even so."""
+        try:
+            while self._serve_next():
+                continue
+        except BaseException as stray:
+            self._forget(self)
+            for call in (self._running, *self._calls):
+                if call is not None:
+                    call.fail(stray)
 
-
-def _call(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[T]", function: Callable[[], T]) -> None:
-    try:
-        value = function()
-    except BaseException as error:
-        _resolve_from_thread(loop, future, None, error)
-    else:
-        _resolve_from_thread(loop, future, value, None)
+    def _serve_next(self) -> bool:
+        self._ready.acquire()
+        self._running = self._calls.popleft()
+        if self._running is None:
+            return False
+        self._running.run()
+        self._running = None
+        return self._give_back(self)
 
 
 def _resolve_from_thread(

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from headrace.interface.cli.freeing import Freeing
-from headrace.interface.cli.messages import Done, Opened, Order, Ready, encode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, Stop, encode
 from headrace.interface.cli.supervisor import Supervisor
 from headrace.model.errors import StoreBusy
 from headrace.storage.contract import Beat
@@ -33,6 +33,7 @@ class Played:
     def __init__(self, order: Order, pid: int) -> None:
         self.order, self.pid = order, pid
         self.signals: list[signal.Signals] = []
+        self.told: list[bytes] = []
         self.hung_up = self.closed = self.forked = False
         self._lines: asyncio.Queue[bytes] = asyncio.Queue()
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -66,6 +67,9 @@ class Played:
         elif self.obedient:
             self.done()
             self.end(0)
+
+    def tell(self, line: bytes) -> None:
+        self.told.append(line)
 
     def hang_up(self) -> None:
         self.hung_up = True
@@ -225,6 +229,7 @@ async def test_a_second_stop_order_ends_the_channel_and_further_ones_are_ignored
         for _ in range(5):
             stage.supervisor.stop()
         assert child.signals == [signal.SIGTERM]
+        assert child.told == [encode(Stop())]
         assert child.hung_up
         child.done()
         child.end(0)

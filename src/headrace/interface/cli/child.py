@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -18,6 +18,7 @@ from headrace.interface.running import stop_on_signals
 from headrace.model.errors import HeadraceError
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
+from headrace.system.event_loop import run_to_its_end
 from headrace.system.processes import Channel, end_process, end_process_after
 from headrace.system.threads import start_thread
 
@@ -46,7 +47,7 @@ class Child:
             refuse_memory(app)
             configure_logs(self._order.log_format)
             self._settings = app.settings
-            code = asyncio.run(self._serve(app))
+            code = run_to_its_end(self._serve(app))
         except (HeadraceError, UsageError) as error:
             complain(error)
             return exit_code(error)
@@ -101,17 +102,24 @@ class Child:
             await self._stopping.wait()
 
     def _watch_supervisor(self) -> None:
-        """The supervisor says "now", or is gone, and nobody else would stop us: hand back what runs, and end."""
-        self._channel.wait_for_end()
+        """What it sends is the order to stop, whatever became of our signal handlers. Its end means "now", or that it
+        is gone and nobody else would stop us: hand back what runs, and end."""
+        while self._channel.hear():
+            self._on_loop(self._stopping.set)
         loop = self._loop
         if loop is None:
             end_process(_ORPHANED)
             return
-        try:
-            loop.call_soon_threadsafe(self._stop_now)
-        except RuntimeError:
-            pass
+        self._on_loop(self._stop_now)
         end_process_after(self._settings.kill_after + self._settings.patience + _MARGIN, _ORPHANED)
+
+    def _on_loop(self, do: Callable[[], None]) -> None:
+        loop = self._loop
+        if loop is None:
+            do()
+            return
+        with suppress(RuntimeError):  # it is closed: we are at our end anyway
+            loop.call_soon_threadsafe(do)
 
     def _stop_now(self) -> None:
         self._stopping.set()

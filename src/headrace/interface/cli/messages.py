@@ -43,12 +43,16 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """The child holds nothing any more. However its process ends now, nothing is lost."""
 
 
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """To a child: claim no more, finish, and end. The only thing that it is told."""
+
+
 Message = Opened | Ready | Done
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message | Stop) -> bytes:
     """As one line, without its end."""
     return msgspec.json.encode(message)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from headrace.interface.cli.exits import FAILED, OK
 from headrace.interface.cli.freeing import Freeing
-from headrace.interface.cli.messages import Done, Opened, Order, Ready, decode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, Stop, decode, encode
 from headrace.interface.cli.respawning import Death, GiveUp, Past, ending, judge
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy, Ids
@@ -115,10 +115,12 @@ class Supervisor:
             self._tell(child, now=True)
 
     def _tell(self, child: Child, *, now: bool) -> None:
-        """Once by a signal; "now" by the end of the channel, which can't melt into what was sent before."""
+        """Once, by a signal and by a line, since a handler may have switched the one off; "now" by the end of the
+        channel, which can't melt into what was sent before."""
         if child not in self._told:
             self._told.add(child)
             child.send(signal.SIGTERM)
+            child.tell(encode(Stop()))
         if now:
             child.hang_up()
 

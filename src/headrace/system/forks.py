@@ -1,0 +1,20 @@
+"""Forks that handlers make."""
+
+import os
+
+
+class Home:
+    """The process that this was made in."""
+
+    __slots__ = ("_pid",)
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def end_fork(self) -> None:
+        """Called where a handler has returned: a fork of it that comes here too ends, at once and without a word.
+
+        It would go on as a second worker, with the threads, loops and descriptors of the first.
+        """
+        if os.getpid() != self._pid:
+            os._exit(0)
