@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from headrace.interface import running
 from headrace.model.errors import LeaseLost
 from headrace.runtime.heart import HandlerStuck, LoopBlocked
 from headrace.runtime.worker import BLOCKED_EXIT, ClaimingStopped
+from headrace.system import children
 from headrace.system.threads import start_thread
 
 pytestmark = pytest.mark.anyio
@@ -458,15 +458,15 @@ async def test_a_job_that_gets_no_thread_waits_and_burns_no_attempt(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make()
-    start, tries = threading.Thread.start, []
+    tries = []
 
-    def start_later(thread: threading.Thread) -> None:
-        if thread.name.startswith("headrace-handler") and not tries:
-            tries.append(thread.name)
+    def start_later(name: str, run: Callable[[], None]) -> object:
+        if name.startswith("headrace-handler") and not tries:
+            tries.append(name)
             raise RuntimeError("can't start new thread")
-        start(thread)
+        return start_thread(name, run)
 
-    monkeypatch.setattr(threading.Thread, "start", start_later)
+    monkeypatch.setattr("headrace.system.threads.start_thread", start_later)
 
     @app.task(name="plain", retry=RetryPolicy.none())
     def plain() -> str:
@@ -481,15 +481,15 @@ async def test_a_job_that_gets_no_thread_waits_and_burns_no_attempt(
 async def test_a_job_that_gets_no_process_waits_and_burns_no_attempt(
     processes: Headrace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, tries = SpawnProcess.start, []
+    start, tries = children.SpawnProcess.start, []
 
-    def start_later(process: SpawnProcess) -> None:
+    def start_later(process: children.SpawnProcess) -> None:
         tries.append(process)
         if len(tries) == 1:
             raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
         start(process)
 
-    monkeypatch.setattr(SpawnProcess, "start", start_later)
+    monkeypatch.setattr(children.SpawnProcess, "start", start_later)
     job = await processes.ajoin(await process_tasks.double.aenqueue(4), 20)
     assert (job.state, job.attempt, len(tries)) == (State.COMPLETED, 1, 2)
     assert [record.outcome for record in job.history] == ["not_started"]
