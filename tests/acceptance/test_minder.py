@@ -13,7 +13,7 @@ import pytest
 from witness import Witness
 
 from headrace.system.machine import SystemSpawn
-from headrace.system.spawn import Ended, MinderDied, NotStarted, Order, Unanswered
+from headrace.system.spawn import Ended, MinderDied, Order, ProgramNotStarted, Unanswered
 
 SPAWN = SystemSpawn()
 LONG = 1000
@@ -309,7 +309,7 @@ def test_when_we_are_killed_the_whole_family_is(witness: Witness, method: str, t
 
 
 def refused(what: Order) -> tuple[str, str]:
-    with pytest.raises(NotStarted) as caught:
+    with pytest.raises(ProgramNotStarted) as caught:
         run(what)
     return caught.value.step, type(caught.value.error).__name__
 
@@ -326,7 +326,7 @@ def test_a_program_that_can_not_be_run(tmp_path: Path) -> None:
 
 
 def test_more_than_the_kernel_takes() -> None:
-    with pytest.raises(NotStarted) as caught:
+    with pytest.raises(ProgramNotStarted) as caught:
         run(order("true", "x" * 3_000_000))
     assert caught.value.error.strerror == "Argument list too long"
 
@@ -409,7 +409,7 @@ def test_a_companion_that_is_no_program_says_so_at_its_end() -> None:
         companion = await SPAWN.companion(order("there-is-no-such-program"))
         with pytest.raises(Unanswered):
             await companion.ask(b"one")
-        with pytest.raises(NotStarted):
+        with pytest.raises(ProgramNotStarted):
             await companion.end()
 
     asyncio.run(main())

@@ -10,7 +10,7 @@ import pytest
 from stand import EXACT, Stand, gaps_of, settle_loop
 
 from headrace import Headrace, RetryPolicy, State
-from headrace.system.spawn import Companion, Ended, MinderDied, NotStarted, Order, Tail, Unanswered
+from headrace.system.spawn import Companion, Ended, MinderDied, Order, ProgramNotStarted, Tail, Unanswered
 from headrace.testing.clock import VirtualSpawn
 
 pytestmark = pytest.mark.anyio
@@ -320,22 +320,22 @@ def failing(error: Exception) -> Act:
     ("error", "reason", "text"),
     [
         (
-            NotStarted("program", OSError(errno.ENOENT, "No such file or directory")),
+            ProgramNotStarted("program", OSError(errno.ENOENT, "No such file or directory")),
             "exhausted",
             "CommandFailed: program 'tool' can't be run: No such file or directory",
         ),
         (
-            NotStarted("program", OSError(errno.E2BIG, "Argument list too long")),
+            ProgramNotStarted("program", OSError(errno.E2BIG, "Argument list too long")),
             "permanent",
             "PermanentFailure: program 'tool' can't be told so much: Argument list too long",
         ),
         (
-            NotStarted("outside", OSError(0, "Success")),
+            ProgramNotStarted("outside", OSError(0, "Success")),
             "permanent",
             "PermanentFailure: cwd=link leads out of root=/srv/jobs",
         ),
         (
-            NotStarted("root", OSError(errno.ENOENT, "No such file or directory")),
+            ProgramNotStarted("root", OSError(errno.ENOENT, "No such file or directory")),
             "exhausted",
             "CommandFailed: root=/srv/jobs can't be entered: No such file or directory",
         ),

@@ -14,7 +14,7 @@ from headrace.model.command import (
 )
 from headrace.model.errors import CommandFailed, InvalidOption
 from headrace.model.outcome import PermanentFailure
-from headrace.system.spawn import MinderDied, NotStarted, Order, Spawn
+from headrace.system.spawn import MinderDied, Order, ProgramNotStarted, Spawn
 
 
 async def run_command(
@@ -39,7 +39,7 @@ async def run_command(
     )
     try:
         ended = await spawn.command(order)
-    except NotStarted as refused:
+    except ProgramNotStarted as refused:
         text, final = why_not_started(order, refused)
         raise PermanentFailure(text) if final else CommandFailed(text) from None
     except MinderDied as error:
@@ -49,7 +49,7 @@ async def run_command(
     return result_of(ended.code, ended.stdout.kept, ended.stdout.size, ended.stderr.kept, ended.stderr.size)
 
 
-def why_not_started(order: Order, refused: NotStarted) -> tuple[str, bool]:
+def why_not_started(order: Order, refused: ProgramNotStarted) -> tuple[str, bool]:
     """A text for it, and whether trying again is of no use."""
     number, why = refused.error.errno or 0, refused.error.strerror or "unknown error"
     return start_text(refused.step, number, why, order.argv, order.root, order.cwd)

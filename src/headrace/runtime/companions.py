@@ -10,7 +10,7 @@ from headrace.model.errors import CompanionFailed
 from headrace.model.outcome import Throttled
 from headrace.runtime.command import why_not_started
 from headrace.system.finishing import finish
-from headrace.system.spawn import Companion, MinderDied, NotStarted, Order, Spawn, Unanswered
+from headrace.system.spawn import Companion, MinderDied, Order, ProgramNotStarted, Spawn, Unanswered
 
 
 class Companions:
@@ -56,7 +56,7 @@ class Companions:
     async def _end(self, companion: Companion) -> str:
         try:
             ended = await companion.end()
-        except NotStarted as refused:
+        except ProgramNotStarted as refused:
             return why_not_started(self._order, refused)[0]
         except MinderDied as error:
             return str(error)

@@ -13,7 +13,7 @@ from typing import cast
 
 from headrace.model.command import exit_text
 from headrace.system.finishing import finish
-from headrace.system.spawn import Ended, MinderDied, NotStarted, Order, Tail, Unanswered
+from headrace.system.spawn import Ended, MinderDied, Order, ProgramNotStarted, Tail, Unanswered
 
 LONGEST_LINE = 2 << 20
 """Bytes of one line that a companion may send."""
@@ -27,7 +27,7 @@ async def run_command(order: Order) -> Ended:
     try:
         return await program.report()
     except BaseException:
-        with suppress(NotStarted, MinderDied):
+        with suppress(ProgramNotStarted, MinderDied):
             await finish(program.end())
         raise
 
@@ -117,7 +117,7 @@ class _Minded:
             word, *numbers = (await self._reader.readline()).split()
             if word == b"refused":
                 step, number = numbers
-                raise NotStarted(step.decode(), OSError(int(number), os.strerror(int(number))))
+                raise ProgramNotStarted(step.decode(), OSError(int(number), os.strerror(int(number))))
             code, *sizes = map(int, numbers)
             pairs = zip(sizes[::2], sizes[1::2], strict=True)
             tails = [Tail(await self._reader.readexactly(kept), size) for kept, size in pairs]

@@ -90,7 +90,7 @@ class Ended(msgspec.Struct, frozen=True):
     stderr: Tail
 
 
-class NotStarted(Exception):
+class ProgramNotStarted(Exception):
     """A program that could not be started. ``step`` is ``root`` or ``cwd`` (no such folder), ``outside`` (of the root),
     ``program`` or ``start``."""
 
@@ -120,7 +120,7 @@ class Companion(Protocol):
         ...
 
     async def end(self) -> Ended:
-        """Returns when none of its processes is left; NotStarted where it never began, MinderDied."""
+        """Returns when none of its processes is left; ProgramNotStarted where it never began, MinderDied."""
         ...
 
 
@@ -140,7 +140,7 @@ class Spawn(Protocol):
         ...
 
     async def command(self, order: Order) -> Ended:
-        """Runs a program until none of its processes is left: what it leaves running is ended with it. NotStarted,
+        """Runs a program until none of its processes is left: what it leaves running is ended with it. ProgramNotStarted,
         MinderDied. A cancelled wait returns when all of them are dead."""
         ...
 

@@ -15,9 +15,9 @@ from headrace.system.spawn import (
     Ended,
     Hosted,
     Main,
-    NotStarted,
     Order,
     Processes,
+    ProgramNotStarted,
     Serve,
     Threads,
     Unanswered,
@@ -125,8 +125,8 @@ class VirtualSpawn:
         return await start(order) if start is not None else _Missing()
 
 
-def _not_found() -> NotStarted:
-    return NotStarted("program", FileNotFoundError(errno.ENOENT, "No such file or directory"))
+def _not_found() -> ProgramNotStarted:
+    return ProgramNotStarted("program", FileNotFoundError(errno.ENOENT, "No such file or directory"))
 
 
 class _Missing:
