@@ -31,10 +31,10 @@ class Housekeeping:
     ) -> None:
         self._entropy = around.entropy
 
-        def is_alive() -> bool:
-            return around.clock.monotonic() - beaten_at() < settings.lease * (1 - EARLY)
+        def alive_until() -> float:
+            return beaten_at() + settings.lease * (1 - EARLY)
 
-        self.leader = Leader(worker_id, storage, around.entropy, settings.reap, is_alive)
+        self.leader = Leader(worker_id, storage, around.clock, around.entropy, settings.reap, alive_until)
         rescuer = Rescuer(worker_id, storage, around.entropy, settings.crash_budget, narrator.rescued)
         pruner = Pruner(storage, settings)
         ticker = Scheduler(storage, around.new_id, around.report, narrator.queued)

@@ -126,7 +126,8 @@ class Rows:
             if finals is None:
                 finals = lane.finals[state] = Finals(self, job.queue, state)
             finals.by_end.push(entry)
-            if retention_of(job.options, state) is None:
+            options = job.options  # looked at before it is asked: nearly all jobs ask for nothing
+            if options.retention is None or retention_of(options, state) is None:
                 finals.ageing.push(entry)
             else:
                 finals.expiring.push((_expires_at(job), job.id))
