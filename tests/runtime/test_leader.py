@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand import Stand
 
@@ -320,14 +320,15 @@ async def test_a_take_over_whose_answer_was_lost_is_found_at_the_next_look(
 
 moves = st.lists(
     st.tuples(
-        st.integers(0, 2),
-        st.sampled_from(["beat", "look", "beat and look", "resign", "end", "forget"]),
-        st.floats(0, 20),
+        st.integers(0, 1),
+        st.sampled_from(["beat", "beat", "look", "beat and look", "beat and look", "resign", "end", "forget"]),
+        st.sampled_from([0.0, 0.0, 0.1, PAUSE, TTL * (1 - EARLY), TTL]),
     ),
-    max_size=60,
+    max_size=30,
 )
 
 
+@settings(deadline=None)
 @given(moves)
 def test_whatever_happens_no_two_lead_at_once(moves: list[tuple[int, str, float]]) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -338,7 +339,7 @@ async def _play(moves: list[tuple[int, str, float]]) -> None:
     clock = VirtualClock()
     storage = MemoryStorage(clock)
     await storage.open()
-    candidates = [Candidate(name, storage, clock) for name in "abc"]
+    candidates = [Candidate(name, storage, clock) for name in "ab"]
     highest = 0
     for who, what, pause in moves:
         candidate = candidates[who]
