@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from headrace.model import lifecycle
+from headrace.model.change import Change, Patch
 from headrace.model.job import Job, Options
 from headrace.model.outcome import Returned, Stopped
 from headrace.model.state import FINAL, State
@@ -94,6 +95,15 @@ class TestRetentionByState(Family):
         stage.clock.advance(5)
         assert await stage.storage.prune({State.DEAD: DAY}, 100) == 0
         assert await stage.storage.prune({State.COMPLETED: DAY}, 100) == 1
+
+    @pytest.mark.parametrize(("state", "seconds"), [(State.DEAD, 2.5), (State.CANCELLED, 4.0)])
+    async def test_in_however_few_words_it_became_final(self, stage: Stage, state: State, seconds: float) -> None:
+        job = await stage.running(options=self.OWN)
+        await stage.apply(Change(job.id, lifecycle.held(job), Patch(state, release_key=True)))
+        stage.clock.advance(seconds - MILLISECOND)
+        assert await stage.storage.prune(LONG, 100) == 0
+        stage.clock.advance(MILLISECOND)
+        assert await stage.storage.prune(LONG, 100) == 1
 
     async def test_zero_keeps_nothing(self, stage: Stage) -> None:
         await stage.finished(options=Options(retention={"completed": 0.0}))
