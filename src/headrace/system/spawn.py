@@ -140,8 +140,8 @@ class Spawn(Protocol):
         ...
 
     async def command(self, order: Order) -> Ended:
-        """Runs a program until none of its processes is left: what it leaves running is ended with it. ProgramNotStarted,
-        MinderDied. A cancelled wait returns when all of them are dead."""
+        """Runs a program until none of its processes is left: what it leaves running is ended with it.
+        ProgramNotStarted, MinderDied. A cancelled wait returns when all of them are dead."""
         ...
 
     async def companion(self, order: Order) -> Companion:
