@@ -8,7 +8,8 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from headrace.model.job import HISTORY, LOG_LINES, AttemptRecord, Job, NewJob, Notes, Until
+from headrace.model.job import HISTORY, AttemptRecord, Job, NewJob, Notes, Until
+from headrace.model.notes import merged
 from headrace.model.outcome import Failure
 from headrace.model.record import Put
 from headrace.model.state import FINAL, RUNNING, WAITING, State
@@ -165,7 +166,7 @@ def patched(job: Job, patch: Patch, now: int) -> Job:
         result=None if patch.reset else patch.result if patch.result is not None else job.result,
         result_error=None if patch.reset else patch.result_error or job.result_error,
         history=job.history if patch.ended is None else _remembered(job, patch.ended, now),
-        notes=job.notes if patch.notes is None else _noted(job.notes or Notes(), patch.notes, now),
+        notes=job.notes if patch.notes is None else merged(job.notes or Notes(), replace(patch.notes, noted_at=now)),
     )
 
 
@@ -182,16 +183,6 @@ def _remembered(job: Job, ended: Ended, now: int) -> tuple[AttemptRecord, ...]:
         job.attempt, job.worker or "", job.started_at or job.enqueued_at, now, ended.outcome, ended.failure
     )
     return (*job.history, record)[-HISTORY:]
-
-
-def _noted(before: Notes, new: Notes, now: int) -> Notes:
-    told = new.percent is not None or new.message is not None
-    return Notes(
-        percent=new.percent if told else before.percent,
-        message=new.message if told else before.message,
-        noted_at=now if told else before.noted_at,
-        lines=(*before.lines, *new.lines)[-LOG_LINES:],
-    )
 
 
 def promoted(job: Job) -> Job:

@@ -84,6 +84,17 @@ class PayloadTooDeep(PayloadRefused):
         self.path, self.limit = path, limit
 
 
+class KvValueTooLarge(PayloadRefused):
+    """A value of ``kv=`` over the limit, in bytes."""
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"the value of kv {outline(name)} has {size:,} bytes, over the limit of {limit:,}; nothing was written; "
+            "store the data elsewhere and keep a reference to it"
+        )
+        self.name, self.size, self.limit = name, size, limit
+
+
 class PayloadUnreadable(PayloadRefused):
     """A stored payload that doesn't decode to the task's annotated types."""
 
@@ -134,6 +145,17 @@ class NoCurrentJob(HeadraceError, RuntimeError):
         super().__init__("current() is only for handlers: no job runs here")
 
 
+class AttemptEnded(HeadraceError, RuntimeError):
+    """``current().then`` once the attempt had ended: its completion can't take anything along any more."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(
+            f"this attempt of job {job_id} has ended: what shall come with its completion is said before the handler "
+            "returns; wait for threads and tasks that it started"
+        )
+        self.job_id = job_id
+
+
 class WrongLoop(HeadraceError, RuntimeError):
     """A storage handle or worker used from another event loop or process than its own."""
 
@@ -168,6 +190,17 @@ class KeyHeld(HeadraceError):
         self.job_id, self.key, self.holder = job_id, key, holder
 
 
+class PayloadDiffers(HeadraceError):
+    """A strict enqueue met its dedup key in the hands of a job with another task or payload."""
+
+    def __init__(self, key: str, holder: str) -> None:
+        super().__init__(
+            f"key {outline(key)} is held by job {holder}, which was enqueued with another task or payload; nothing was "
+            "enqueued or written; wait until that job gives the key up, or enqueue under another key"
+        )
+        self.key, self.holder = key, holder
+
+
 class NotRetryable(HeadraceError):
     """``retry`` or ``run_now`` of a job whose state doesn't allow it."""
 
@@ -198,6 +231,17 @@ class JobDead(HeadraceError):
     def __init__(self, job_id: str, reason: str, error: str) -> None:
         super().__init__(f"job {job_id} is dead ({reason}): {error}")
         self.job_id, self.reason, self.error = job_id, reason, error
+
+
+class ResultNotKept(HeadraceError):
+    """The awaited job completed, and what it returned could not be kept."""
+
+    def __init__(self, job_id: str, why: str) -> None:
+        super().__init__(
+            f"job {job_id} completed, but its result was not kept: {why}; "
+            "return a smaller or plainer value, or wait with join, which asks for no result"
+        )
+        self.job_id, self.why = job_id, why
 
 
 class JobCancelled(HeadraceError):

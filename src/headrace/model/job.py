@@ -79,14 +79,14 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One ended attempt that did not complete the job."""
+    """One attempt that ended."""
 
     attempt: int
     worker: str
     started_at: int
     finished_at: int
     outcome: str
-    """``failed``, ``timeout``, ``crashed``, ``cancelled``, ``snoozed``, ``throttled``, ``not_started``,
+    """``completed``, ``failed``, ``timeout``, ``crashed``, ``cancelled``, ``snoozed``, ``throttled``, ``not_started`` or
     ``unknown_task``."""
     failure: Failure | None = None
 
@@ -164,6 +164,15 @@ class Job(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The last attempts that ended without completing, oldest first."""
     notes: Notes | None = None
     """Progress and log lines."""
+
+    @property
+    def attempts(self) -> tuple[AttemptRecord, ...]:
+        """The last attempts that ended, oldest first; the one that completed the job included."""
+        if self.state is not State.COMPLETED:
+            return self.history
+        began = self.enqueued_at if self.started_at is None else self.started_at
+        ended = began if self.finished_at is None else self.finished_at
+        return (*self.history, AttemptRecord(self.attempt, self.worker or "", began, ended, "completed"))
 
     @property
     def last_error(self) -> str | None:

@@ -1,13 +1,16 @@
 """The state machine: (job, event) -> Change. The only place that names reasons.
 
 Pure: no clock, no randomness, no I/O. Times come from the job's own fields, ``random`` from the caller.
+
+A job whose cancel was requested is never put back to wait, nor dead: whatever ends its attempt without completing it
+ends it cancelled. A wish that came too late to be known here stands on the row, and the next to claim the job ends it.
 """
 
 from collections.abc import Callable
 from typing import assert_never
 
 from headrace.model.change import Change, Ended, Guard, Held, In, Patch
-from headrace.model.job import Job
+from headrace.model.job import Job, Notes
 from headrace.model.outcome import Crashed, Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import RUNNING, WAITING, State
@@ -35,7 +38,7 @@ def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budge
     """An attempt has answered. ``random`` in [0, 1) jitters the retry delay."""
     match outcome:
         case Returned():  # fields in the pattern cost 2.5 times as much, on the path of every completion
-            patch = _returned(outcome)
+            return Change(job.id, held(job), _returned(outcome))
         case Raised(failure, final):
             patch = _failed(job, failure, final, policy, random)
         case Refused(failure):
@@ -43,13 +46,23 @@ def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budge
         case Snoozed(delay, reason):
             patch = Patch(State.SCHEDULED, delay=delay, attempt=-1, ended=Ended(reason), reason=reason)
         case Stopped(reason):
-            ended = Ended("cancelled", Failure("Cancelled", reason))
-            patch = Patch(State.CANCELLED, ended=ended, reason="cancelled", release_key=True)
+            patch = _cancelled(Ended("cancelled", Failure("Cancelled", reason)))
         case Crashed(failure):
             patch = _crashed(job, failure, random, budget, alone=True)
         case _:
             assert_never(outcome)
+    return _unless_cancelled(job, patch)
+
+
+def _unless_cancelled(job: Job, patch: Patch) -> Change:
+    """What ends an attempt without completing the job; or its cancellation, where somebody wants it stopped."""
+    if job.cancel_requested:
+        patch = _cancelled(patch.ended, patch.attempt if patch.ended is None else 0, patch.crashes)
     return Change(job.id, held(job), patch)
+
+
+def _cancelled(ended: Ended | None, attempt: int = 0, crashes: int = 0) -> Patch:
+    return Patch(State.CANCELLED, attempt=attempt, crashes=crashes, ended=ended, reason="cancelled", release_key=True)
 
 
 def _returned(outcome: Returned) -> Patch:
@@ -74,7 +87,18 @@ def _dead(reason: str, ended: Ended, *, crashes: int = 0) -> Patch:
 
 def hand_back(job: Job) -> Change:
     """The worker stops before the attempt has answered: it runs again at once, no attempt burned."""
-    return Change(job.id, held(job), _INTERRUPTED)
+    return _unless_cancelled(job, _INTERRUPTED)
+
+
+def drop(job: Job) -> Change:
+    """It was claimed, and somebody wants it stopped before it started: no attempt burned."""
+    failure = Failure("Cancelled", "cancelled before it started")
+    return Change(job.id, held(job), _cancelled(Ended("cancelled", failure), attempt=-1))
+
+
+def note(job: Job, notes: Notes) -> Change:
+    """Its handler told something of its work. Only whoever runs the job may add to what it tells."""
+    return Change(job.id, held(job), Patch(notes=notes))
 
 
 def park(job: Job, grace: float = UNKNOWN_TASK_GRACE) -> Change:
@@ -83,10 +107,10 @@ def park(job: Job, grace: float = UNKNOWN_TASK_GRACE) -> Change:
     parked = 0.0 if job.parked_at is None else (claimed_at - job.parked_at) / 1000
     if parked >= grace:
         failure = Failure("UnknownTask", f"no worker registered task {job.task!r}")
-        return Change(job.id, held(job), _dead("unknown_task", Ended("unknown_task", failure)))
+        return _unless_cancelled(job, _dead("unknown_task", Ended("unknown_task", failure)))
     delay = min(max(parked, _SHORTEST_PARKING), _LONGEST_PARKING, max(grace - parked, _SHORTEST_PARKING))
     patch = Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="unknown_task", parked=True)
-    return Change(job.id, held(job), patch)
+    return _unless_cancelled(job, patch)
 
 
 def lapse(job: Job, random: float, budget: int = CRASH_BUDGET) -> Change:
@@ -96,14 +120,12 @@ def lapse(job: Job, random: float, budget: int = CRASH_BUDGET) -> Change:
     alone can make it dead.
     """
     failure = Failure("Crash", "its worker vanished")
-    return Change(job.id, held(job), _crashed(job, failure, random, budget, alone=job.alone))
+    return _unless_cancelled(job, _crashed(job, failure, random, budget, alone=job.alone))
 
 
 def _crashed(job: Job, failure: Failure, random: float, budget: int, *, alone: bool) -> Patch:
     crashes = job.crashes + 1
     ended = Ended("crashed", failure)
-    if job.cancel_requested:
-        return Patch(State.CANCELLED, crashes=1, ended=ended, reason="cancelled", release_key=True)
     if alone and crashes >= budget:
         return _dead("poison", ended, crashes=1)
     delay = _CRASH_BACKOFF.delay(crashes, random)
@@ -112,7 +134,7 @@ def _crashed(job: Job, failure: Failure, random: float, budget: int, *, alone: b
 
 def await_solitude(job: Job, delay: float) -> Change:
     """It must run alone and its worker has too much else to do: elsewhere, or later. No attempt burned."""
-    return Change(job.id, held(job), Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="awaits_solitude"))
+    return _unless_cancelled(job, Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="awaits_solitude"))
 
 
 def stamp_alone(job: Job) -> Change:

@@ -1,4 +1,4 @@
-"""The names people give: tasks, queues, limits, schedules, dedup keys. Checked once, at the caller."""
+"""The names people give: tasks, queues, limits, schedules, keys. Checked once, at the caller."""
 
 import re
 import unicodedata
@@ -28,16 +28,17 @@ def check_name(kind: str, value: object) -> str:
     return value
 
 
-def check_key(value: object) -> str:
-    """A dedup key: 1 to 1,024 bytes of text without control characters, or InvalidKey."""
+def check_key(value: object, option: str = "key") -> str:
+    """A dedup key, or the name of a user's record: 1 to 1,024 bytes of text without control characters, or
+    InvalidKey."""
     if not isinstance(value, str):
-        raise InvalidKey("key", value, f"it must be text, not {type(value).__name__}")
+        raise InvalidKey(option, value, f"it must be text, not {type(value).__name__}")
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise InvalidKey("key", value, "it has a lone surrogate, which is no text") from None
+        raise InvalidKey(option, value, "it has a lone surrogate, which is no text") from None
     if not 1 <= size <= LONGEST_KEY:
-        raise InvalidKey("key", value, f"it has {size} bytes; 1 to {LONGEST_KEY} are allowed")
+        raise InvalidKey(option, value, f"it has {size} bytes; 1 to {LONGEST_KEY} are allowed")
     if any(unicodedata.category(character) == "Cc" for character in value):
-        raise InvalidKey("key", value, "it has a control character")
+        raise InvalidKey(option, value, "it has a control character")
     return value

@@ -1,12 +1,18 @@
 """One run of one job in this process, and what its handler may ask about it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from enum import StrEnum
+from typing import Protocol
 
+from headrace.model import notes
 from headrace.model.errors import NoCurrentJob
-from headrace.model.job import Job
+from headrace.model.job import Job, NewJob
+from headrace.model.kv import kv_puts
+from headrace.runtime.job_log import JobLog
 from headrace.runtime.registry import Handler
+from headrace.runtime.services import Services
 
 
 class Stop(StrEnum):
@@ -23,11 +29,12 @@ class Stop(StrEnum):
 class Attempt:
     """Mutable, and of one loop; ``stop`` is read by handler threads."""
 
-    __slots__ = ("ended", "handler", "job", "started", "stop", "task", "waiting")
+    __slots__ = ("ended", "handler", "job", "services", "started", "stop", "task", "waiting")
 
-    def __init__(self, job: Job, handler: Handler) -> None:
+    def __init__(self, job: Job, handler: Handler, services: Services) -> None:
         self.job = job
         self.handler = handler
+        self.services = services
         self.started = 0.0
         """By the monotonic clock."""
         self.ended = False
@@ -60,8 +67,16 @@ class Attempt:
             self.waiting.cancel()
 
 
+class Following(Protocol):
+    """A call of a task, as ``task.call(...)`` makes it."""
+
+    def make(self, job_id: str) -> NewJob:
+        """The new job that it stands for."""
+        ...
+
+
 class Current:
-    """What a handler may ask about the job it runs for."""
+    """What a handler may ask about the job it runs for, tell of it, and have done with it."""
 
     __slots__ = ("_attempt",)
 
@@ -87,6 +102,28 @@ class Current:
     def cancelled(self) -> bool:
         """Whether this run should stop soon. Sync handlers look at it; async ones are cancelled."""
         return self._attempt.stop is not None
+
+    def progress(self, percent: float, message: str | None = None) -> None:
+        """How far this run is, 0 to 100, with at most 1 KiB about it. It is shown by ``headrace show`` and as
+        ``job.notes``, at most half a second later; the latest word stands. Costs no write of its own."""
+        self._attempt.services.notebook.note(self._attempt, notes.progress(percent, message))
+
+    @property
+    def log(self) -> JobLog:
+        """A logger whose lines are kept with the job: the last 100, each of at most 1 KiB, ``info`` and worse. They
+        also go to the logger ``headrace.job``."""
+        return JobLog(self._attempt)
+
+    def then(self, *calls: Following, kv: Mapping[str, object] | None = None) -> Sequence[str]:
+        """Enqueue these calls, and write these records, if and only if this run completes the job: in the same step.
+
+        The ids that the jobs will have; a call whose dedup key is held by then makes none. ``kv`` is as in ``using``.
+        AttemptEnded once the handler has returned.
+        """
+        services = self._attempt.services
+        jobs = [call.make(services.new_id()) for call in calls]
+        services.notebook.follow(self._attempt, jobs, kv_puts(kv or {}))
+        return [job.id for job in jobs]
 
 
 running: ContextVar[Attempt] = ContextVar("headrace_attempt")

@@ -8,11 +8,11 @@ from headrace.runtime.attempt import Attempt, Stop
 class Attempts:
     """A job is held from its claim until its settlement is recorded; its slot is free once its handler has ended."""
 
-    def __init__(self, slots: Mapping[str, int], freed: Callable[[], None]) -> None:
+    def __init__(self, slots: Mapping[str, int], freed: Callable[[], None], unstarted: Callable[[str], None]) -> None:
         self.queues = tuple(slots)
         self._slots = dict(slots)
         self._taken = dict.fromkeys(slots, 0)
-        self._freed = freed
+        self._freed, self._unstarted = freed, unstarted
         self._held: dict[str, Attempt] = {}
         self.running = 0
         """Handlers that have not ended."""
@@ -44,11 +44,13 @@ class Attempts:
         return list(self._held.values())
 
     def cancel(self, job_ids: Sequence[str]) -> None:
-        """Somebody wants these jobs stopped, whichever attempt of them runs here."""
+        """Somebody wants these jobs stopped, whichever attempt of them runs here; or none, as yet."""
         for job_id in job_ids:
             attempt = self._held.get(job_id)
             if attempt is not None:
                 attempt.stop_for(Stop.CANCEL)
+            else:
+                self._unstarted(job_id)
 
     @property
     def idle(self) -> bool:

@@ -10,7 +10,7 @@ from headrace.model.job import Job
 from headrace.model.outcome import Control, Failure, Outcome, Raised, Returned, Snooze, Stopped, Throttled
 from headrace.runtime.attempt import Attempt, Stop, running
 from headrace.runtime.failure import AnsweredInProcess, outcome_of
-from headrace.runtime.process import Answered, Assignment
+from headrace.runtime.process import Answered, Assignment, hear
 from headrace.runtime.registry import Where
 from headrace.system.forks import Home
 from headrace.system.spawn import Processes, Threads
@@ -93,7 +93,10 @@ class Executor:
 
     async def _run_in_process(self, attempt: Attempt) -> object:
         assignment = Assignment(attempt.handler.origin, attempt.job)
-        outcome = Answered.decode(await self._processes().run(assignment.encode()))
+        answered = Answered.decode(await self._processes().run(assignment.encode(), partial(hear, attempt)))
+        outcome = answered.outcome
+        if answered.jobs or answered.puts:
+            attempt.services.notebook.follow(attempt, answered.jobs, answered.puts)
         if not isinstance(outcome, Returned):
             raise AnsweredInProcess(outcome)
         if outcome.result is None:

@@ -1,5 +1,7 @@
 """What handlers raise, as outcomes and bounded text: whatever it is, storing it never fails."""
 
+from headrace.model.bounds import bounded
+from headrace.model.error_chain import LONGEST_MESSAGE, class_name, format_error_chain
 from headrace.model.outcome import (
     Cancelled,
     Crashed,
@@ -20,10 +22,7 @@ from headrace.system.spawn import NotStarted, ProcessDied
 _BREATHER = 1.0
 """Seconds until a job is tried again that got no thread and no process: it never ran, and no attempt is burned."""
 _KIND_LIMIT = 255
-_MESSAGE_LIMIT = 8 * 1024
 _TRACEBACK_LIMIT = 64 * 1024
-_MARK = "… (cut)"
-_LONGEST_CHAIN = 20
 
 
 class AnsweredInProcess(Exception):
@@ -39,7 +38,7 @@ def outcome_of(error: BaseException, handler: Handler | None) -> Outcome:
     try:
         return _read(error, handler)
     except BaseException:  # its class, its name or its attributes are code that raises
-        return Raised(Failure(bounded(_class_name(error), _KIND_LIMIT), "<an error that raises when it is looked at>"))
+        return Raised(Failure(bounded(class_name(error), _KIND_LIMIT), "<an error that raises when it is looked at>"))
 
 
 def _read(error: BaseException, handler: Handler | None) -> Outcome:
@@ -53,7 +52,7 @@ def _read(error: BaseException, handler: Handler | None) -> Outcome:
         case PermanentFailure():
             return Refused(describe(error))
         case Cancelled(reason=reason):
-            return Stopped(bounded(str(reason), _MESSAGE_LIMIT))
+            return Stopped(bounded(str(reason), LONGEST_MESSAGE))
         case NotStarted():
             return Snoozed(_BREATHER, "not_started")
         case ProcessDied():
@@ -67,44 +66,9 @@ def _is_final(error: BaseException, handler: Handler) -> bool:
     return not wanted or isinstance(error, handler.give_up_on)
 
 
-_name_of = type.__dict__["__name__"].__get__
-
-
-def _class_name(error: BaseException) -> str:
-    """Without running any code of its class."""
-    return str(_name_of(type(error)))
-
-
 def describe(error: BaseException) -> Failure:
     """The failure to store."""
     return Failure(bounded(type(error).__name__, _KIND_LIMIT), format_error_chain(error), _format_traceback(error))
-
-
-def format_error_chain(error: BaseException) -> str:
-    """``top: middle: root`` along ``__cause__`` and ``__context__``, bounded."""
-    messages: list[str] = []
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen and len(messages) < _LONGEST_CHAIN:
-        seen.add(id(link))
-        messages.append(_message(link))
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return bounded(": ".join(messages), _MESSAGE_LIMIT)
-
-
-def bounded(text: str, limit: int) -> str:
-    """``text`` in at most ``limit`` bytes of UTF-8, cut with a mark; lone surrogates are replaced."""
-    data = text.encode("utf-8", "replace")
-    if len(data) <= limit:
-        return data.decode()
-    return data[: limit - len(_MARK.encode())].decode("utf-8", "ignore") + _MARK
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error) or type(error).__name__
-    except BaseException:
-        return f"<{type(error).__name__} whose text failed>"
 
 
 def _format_traceback(error: BaseException) -> str:

@@ -1,5 +1,7 @@
 """Tells the bus what happened to jobs: which events follow from which change."""
 
+from collections.abc import Sequence
+
 from headrace.model.change import Change
 from headrace.model.job import Job, NewJob
 from headrace.model.state import State
@@ -16,6 +18,8 @@ _AFTER: dict[State, tuple[str, ...]] = {
     State.CANCELLED: (events.CANCELLED,),
     State.SCHEDULED: (events.SNOOZED,),
 }
+_UNSTARTED = (events.DEAD_LETTER, events.CANCELLED)
+"""What is told of a job that was claimed and never started."""
 
 
 class Narrator:
@@ -24,33 +28,54 @@ class Narrator:
     def __init__(self, bus: Bus, clock: Clock, worker_id: str) -> None:
         self._bus, self._clock, self._worker_id = bus, clock, worker_id
 
+    @property
+    def tells_of_queued(self) -> bool:
+        """Whether anybody wants to know of new jobs."""
+        return self._bus.wants(events.QUEUED)
+
     def queued(self, new: NewJob, receipt: Receipt[object]) -> None:
         """A schedule brought it."""
-        if self._bus.wants(events.QUEUED) and not receipt.duplicate:
+        if not receipt.duplicate:
+            self.followed(new)
+
+    def followed(self, new: NewJob) -> None:
+        """It came with a completion, and exists."""
+        if self.tells_of_queued:
             self._bus.emit(Event(events.QUEUED, new.id, new.task, new.queue, 0, None, self._clock.wall()))
 
-    def started(self, attempt: Attempt) -> None:
-        """Its handler is about to run."""
+    def started(self, job: Job) -> None:
+        """It is about to run."""
         if self._bus.wants(events.STARTED):
-            self._tell(events.STARTED, attempt.job, None, None)
+            self._tell(events.STARTED, job, None, None)
 
     def settled(self, job: Job, change: Change, attempt: Attempt | None) -> None:
-        """What became of it is recorded."""
-        state, reason = change.patch.state, change.patch.reason
+        """What became of it is recorded; without ``attempt`` it never started."""
+        state = change.patch.state
         if state is None or (state is State.COMPLETED and not self._bus.wants(events.COMPLETED)):
             return
-        following = _AFTER.get(state, ())
         if attempt is None:
-            following = (events.DEAD_LETTER,) if state is State.DEAD else ()
-        elif reason == "throttled":
+            following = tuple(event_id for event_id in _AFTER.get(state, ()) if event_id in _UNSTARTED)
+            self._tell_all(following, job, change, None)
+        else:
+            self.answered(job, change, self._clock.monotonic() - attempt.started)
+
+    def answered(self, job: Job, change: Change, seconds: float | None) -> None:
+        """What became of an attempt is recorded."""
+        state, ended = change.patch.state, change.patch.ended
+        if state is None:
+            return
+        following = _AFTER.get(state, ())
+        if change.patch.reason == "throttled":
             following = (events.THROTTLED,)
-        ended = change.patch.ended
         if ended is not None and ended.outcome == "crashed":
             following = _after_crash(state)
+        self._tell_all(following, job, change, seconds)
+
+    def _tell_all(self, following: Sequence[str], job: Job, change: Change, seconds: float | None) -> None:
+        ended = change.patch.ended
+        words = ended.failure.text if ended is not None and ended.failure is not None else change.patch.reason
         for event_id in following:
             if self._bus.wants(event_id):
-                words = ended.failure.text if ended is not None and ended.failure is not None else reason
-                seconds = None if attempt is None else self._clock.monotonic() - attempt.started
                 self._tell(event_id, job, seconds, words)
 
     def rescued(self, job: Job, state: State, reason: str | None) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.job import Job
-from headrace.runtime.attempt import Attempt, Stop
+from headrace.runtime.attempt import Attempt
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import turn, wait_for
 from headrace.runtime.registry import Handler, Registry, Where
+from headrace.runtime.services import Services
 from headrace.runtime.settings import Settings
 from headrace.storage.contract import Demand, Listener, Storage
 from headrace.system.clock import Clock
@@ -35,11 +36,12 @@ class Producer:
         settings: Settings,
         clock: Clock,
         completer: Completer,
+        services: Services,
     ) -> None:
         self._worker_id, self._queues = worker_id, attempts.queues
         self._storage, self._registry = storage, registry
         self._attempts, self._lanes = attempts, lanes
-        self._settings, self._clock, self._completer = settings, clock, completer
+        self._settings, self._clock, self._completer, self._services = settings, clock, completer, services
         self._dry: set[str] = set()
         """Queues that gave less than was asked: not asked again before a notice or the poll."""
         self._held_back: set[str] = set()
@@ -147,7 +149,9 @@ class Producer:
         ready: list[Attempt] = []
         for job in jobs:
             handler = self._registry.get(job.task)
-            if handler is None:
+            if job.cancel_requested:  # while another worker had it, which didn't stop it
+                self._completer.add(Settlement(job, lifecycle.drop(job)))
+            elif handler is None:
                 self._completer.add(Settlement(job, lifecycle.park(job, self._settings.unknown_task_grace)))
             elif job.crashes and handler.where is not Where.PROCESS:
                 self._lonely.append((job, self._clock.monotonic() + self._settings.lease))
@@ -157,9 +161,7 @@ class Producer:
             self._lanes.put(ready)
 
     def _take_up(self, job: Job, handler: Handler) -> Attempt:
-        attempt = Attempt(job, handler)
-        if job.cancel_requested:  # while another worker had it, which didn't stop it
-            attempt.stop_for(Stop.CANCEL)
+        attempt = Attempt(job, handler, self._services)
         self._attempts.start(attempt)
         return attempt
 
@@ -179,7 +181,7 @@ class Producer:
 
     async def _run_alone(self, job: Job) -> None:
         verdicts = await self._storage.apply([lifecycle.stamp_alone(job)])
-        if self.stopped:
+        if self.stopped or not self._lonely or self._lonely[0][0] is not job:  # told to stop, or cancelled meanwhile
             return
         self._lonely.popleft()
         handler = self._registry.get(job.task)
@@ -189,6 +191,13 @@ class Producer:
         while self._attempts.running and not self.stopped:
             self._freed.clear()
             await wait_for(self._freed, self._settings.poll)
+
+    def cancel(self, job_id: str) -> None:
+        """Somebody wants a job stopped that was claimed and not started: one that waits for solitude."""
+        for job, deadline in tuple(self._lonely):
+            if job.id == job_id:
+                self._lonely.remove((job, deadline))
+                self._completer.add(Settlement(job, lifecycle.drop(job)))
 
     def leftover(self) -> Sequence[Job]:
         """Jobs that were claimed and not started: to be handed back at the stop."""

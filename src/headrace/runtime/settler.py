@@ -1,9 +1,10 @@
-"""What follows from an attempt's answer: the one place that asks the state machine for it."""
+"""What follows from the end of an attempt: the one place that asks the state machine for it."""
 
 from headrace.model import lifecycle
 from headrace.model.change import Change
 from headrace.model.outcome import Outcome
 from headrace.runtime.attempt import Attempt
+from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.registry import policy_for
 from headrace.runtime.settings import Settings
 from headrace.runtime.surroundings import Surroundings
@@ -12,10 +13,15 @@ from headrace.runtime.surroundings import Surroundings
 class Settler:
     """One for a worker."""
 
-    def __init__(self, settings: Settings, around: Surroundings) -> None:
-        self._settings, self._around = settings, around
+    def __init__(self, settings: Settings, around: Surroundings, notebook: WorkerNotebook) -> None:
+        self._settings, self._around, self._notebook = settings, around, notebook
 
     def settle(self, attempt: Attempt, outcome: Outcome) -> Change:
         """The change that records this outcome."""
         policy = policy_for(attempt.job, attempt.handler, self._around.policies, self._settings.retry)
-        return lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
+        change = lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
+        return self._notebook.finish(attempt, change)
+
+    def hand_back(self, attempt: Attempt) -> Change:
+        """The change that gives the job up unfinished, because the worker stops."""
+        return self._notebook.finish(attempt, lifecycle.hand_back(attempt.job))

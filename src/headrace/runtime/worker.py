@@ -4,10 +4,12 @@ import asyncio
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from headrace.model import lifecycle
+from headrace.model.change import Change
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Job
@@ -18,14 +20,17 @@ from headrace.runtime.attempts import Attempts
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
+from headrace.runtime.followups import Followups
 from headrace.runtime.heart import Heart
 from headrace.runtime.housekeeping import Housekeeping
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import Loop, loop_turns
 from headrace.runtime.narrator import Narrator
+from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.process import run_assignment
 from headrace.runtime.producer import Producer
 from headrace.runtime.registry import Registry
+from headrace.runtime.services import Services
 from headrace.runtime.settings import Settings
 from headrace.runtime.settler import Settler
 from headrace.runtime.surroundings import Hook, Surroundings
@@ -55,19 +60,24 @@ class Worker:
         self._threads = around.spawn.threads("headrace-handler")
         self._processes: Processes | None = None
         self._executor = Executor(around.middleware, self._threads, self._open_processes)
-        self._attempts = Attempts(slots, self._free)
+        self._attempts = Attempts(slots, self._free, self._cancel_unstarted)
         self._lanes = Lanes(self._run, around.clock)
         self._completer = Completer(storage, around.clock, around.entropy, around.report, self._settled)
+        self._notebook = WorkerNotebook(storage, around.clock, self._wake_notes)
+        self._notes = Loop("notes", self._notebook.step, around.entropy, around.report)
+        services = Services(self._notebook, around.clock, around.new_id)
         self._producer = Producer(
-            worker_id, storage, registry, self._attempts, self._lanes, settings, around.clock, self._completer
+            worker_id, storage, registry, self._attempts, self._lanes, settings, around.clock, self._completer, services
         )
-        self._settler = Settler(settings, around)
+        self._settler = Settler(settings, around, self._notebook)
+        self._followups = Followups(storage, self._narrator, around.report)
         self._housekeeping = Housekeeping(worker_id, storage, settings, around, self._narrator, self._beaten_at)
         self._loops = self._make_loops()
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None
         self._beating: Hosted | None = None
         self._hurry = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._stopped = False
 
     def _make_loops(self) -> Sequence[Loop]:
@@ -97,7 +107,8 @@ class Worker:
         except BaseException:
             await self._end()
             raise
-        self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in self._loops]
+        loops = (*self._loops, self._notes)
+        self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in loops]
 
     async def stop(self, grace: float | None = None) -> None:
         """Claim no more, let run what runs for ``grace`` seconds, hand back the rest, end the lease. Idempotent."""
@@ -110,8 +121,10 @@ class Worker:
             loop.stop()
         try:
             await self._drain(self._settings.grace if grace is None else grace)
+            self._notes.stop()
             await asyncio.wait(self._tasks) if self._tasks else None
             await self._hand_back()
+            await self._followups.flush()
             await self._resign()
         finally:
             await self._end()
@@ -121,6 +134,7 @@ class Worker:
         """Let go of threads, processes and the lease. The heart is told first: it must not outlive a cancelled stop."""
         if self._heart is not None:
             self._heart.stop()
+        self._notes.stop()
         self._completer.give_up()
         self._threads.close()
         if self._processes is not None:
@@ -158,7 +172,7 @@ class Worker:
 
     async def _run(self, attempt: Attempt) -> None:
         attempt.started = self._around.clock.monotonic()
-        self._narrator.started(attempt)
+        self._narrator.started(attempt.job)
         try:
             outcome = await self._executor.run(attempt)
         except GeneratorExit as error:  # raised by something it awaited, it closes every coroutine up to the lane's
@@ -166,11 +180,14 @@ class Worker:
                 raise
             outcome = Raised(describe(error))
         self._attempts.end(attempt)
+        if self._notebook.writing and attempt in self._notebook.writing:
+            await self._notebook.written()
         if not isinstance(outcome, Stop):
             self._completer.add(Settlement(attempt.job, self._settler.settle(attempt, outcome), attempt))
         elif outcome is Stop.INTERRUPT:
-            self._completer.add(Settlement(attempt.job, lifecycle.hand_back(attempt.job), attempt))
+            self._completer.add(Settlement(attempt.job, self._settler.hand_back(attempt), attempt))
         else:
+            self._notebook.forget(attempt)
             self._attempts.settle(attempt)
             self._around.report("worker", LeaseLost(attempt.job.id))
 
@@ -179,12 +196,21 @@ class Worker:
             self._attempts.settle(settlement.attempt)
         if applied:
             self._narrator.settled(settlement.job, settlement.change, settlement.attempt)
+            self._followups.announce(settlement.change.then)
         else:
             self._around.report("worker", LeaseLost(settlement.job.id))
         self._producer.settled(settlement.job.queue)
 
     def _free(self) -> None:
         self._producer.free()
+
+    def _cancel_unstarted(self, job_id: str) -> None:
+        self._producer.cancel(job_id)
+
+    def _wake_notes(self) -> None:
+        """Called from any thread."""
+        with suppress(RuntimeError):  # the loop is closed: nothing of this worker is left
+            self._loop.call_soon_threadsafe(self._notes.wake)
 
     def _open_processes(self) -> Processes:
         if self._processes is None:
@@ -209,9 +235,10 @@ class Worker:
         done, _ = await asyncio.wait({flushed}, timeout=self._settings.patience)
         if not done:
             self._completer.give_up()
-        jobs = [*self._producer.leftover(), *(attempt.job for attempt in self._attempts.held())]
-        if jobs:
-            await self._give(self._storage, jobs)
+        changes = [lifecycle.hand_back(job) for job in self._producer.leftover()]
+        changes += [self._settler.hand_back(attempt) for attempt in self._attempts.held()]
+        if changes:
+            await self._apply(self._storage, changes)
 
     async def _resign(self) -> None:
         try:
@@ -219,9 +246,9 @@ class Worker:
         except Exception as error:
             self._around.report("worker", error)
 
-    async def _give(self, storage: Storage, jobs: Sequence[Job]) -> None:
+    async def _apply(self, storage: Storage, changes: Sequence[Change]) -> None:
         try:
-            await storage.apply([lifecycle.hand_back(job) for job in jobs])
+            await storage.apply(changes)
         except Exception as error:
             self._around.report("worker", error)
 
@@ -232,8 +259,8 @@ class Worker:
             if not told:
                 self._around.report("worker", ClaimingStopped(attempt.job))
             return
-        others = [held.job for held in self._attempts.held() if held is not attempt]
-        await self._give(storage, others)
+        others = [held for held in self._attempts.held() if held is not attempt]
+        await self._apply(storage, [self._settler.hand_back(other) for other in others])
         failure = Failure("Timeout", f"ran longer than timeout={attempt.timeout:g} s and blocked the event loop")
         await storage.apply([self._settler.settle(attempt, Raised(failure))])
         await storage.beat(self.id, (), 0)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -12,8 +12,11 @@ from multiprocessing.context import SpawnProcess
 from headrace.model.command import exit_text
 from headrace.system.finishing import finish
 from headrace.system.forks import Home
-from headrace.system.spawn import NotStarted, ProcessDied, Serve, Threads
+from headrace.system.spawn import NotStarted, ProcessDied, Serve, Tell, Threads
 from headrace.system.threads import start_thread
+
+_TOLD, _ANSWER = b"t", b"a"
+"""How frames of a child begin."""
 
 
 class ChildPool:
@@ -27,11 +30,11 @@ class ChildPool:
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
 
-    async def run(self, data: bytes) -> bytes:
+    async def run(self, data: bytes, heard: Tell) -> bytes:
         child = self._idle.pop() if self._idle else self._make_child()
         self._busy.add(child)
         try:
-            answer = await self._threads.run(partial(child.ask, data))
+            answer = await self._threads.run(partial(child.ask, data, heard))
         except NotStarted:  # new or used, it is as good as before
             self._idle.append(child)
             raise
@@ -68,13 +71,16 @@ class _Child:
         self._lock = threading.Lock()
         self._started = self._ended = False
 
-    def ask(self, data: bytes) -> bytes:
+    def ask(self, data: bytes, heard: Tell) -> bytes:
         """The answer to one call, or ProcessDied."""
         self._start()
         try:
             self._ours.send_bytes(data)
-            if self._ours in wait([self._ours, self._process.sentinel]):
-                return self._ours.recv_bytes()
+            while self._ours in wait([self._ours, self._process.sentinel]):
+                frame = self._ours.recv_bytes()
+                if frame[:1] == _ANSWER:
+                    return frame[1:]
+                heard(frame[1:])
         except (EOFError, OSError):
             pass  # it died while it was told, or while it answered
         self.end(0.0)
@@ -113,7 +119,7 @@ class _Child:
             self._process.kill()
 
 
-def _answer_all(serve: Callable[[bytes], bytes], asked: Connection) -> None:
+def _answer_all(serve: Serve, asked: Connection) -> None:
     """Runs in the child."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -124,9 +130,33 @@ def _answer_all(serve: Callable[[bytes], bytes], asked: Connection) -> None:
             data = asked.recv_bytes()
         except (EOFError, OSError):
             return
-        answer = serve(data)
+        call = _Call(asked, home)
+        answer = serve(data, call.tell)
         home.end_fork()
-        asked.send_bytes(answer)
+        call.answer(answer)
+
+
+class _Call:
+    """One call, in the child: frames for the parent, of which the answer is the last."""
+
+    def __init__(self, asked: Connection, home: Home) -> None:
+        self._asked, self._home = asked, home
+        self._lock = threading.Lock()
+        self._answered = False
+
+    def tell(self, data: bytes) -> None:
+        """Nothing once it is answered, the parent would take it for the next call's; and nothing from a fork."""
+        if self._home.is_fork:
+            return
+        with self._lock:
+            if not self._answered:
+                with suppress(OSError):  # the parent is gone, and so is this process in a moment
+                    self._asked.send_bytes(_TOLD + data)
+
+    def answer(self, data: bytes) -> None:
+        with self._lock:
+            self._answered = True
+            self._asked.send_bytes(_ANSWER + data)
 
 
 def _end_with_parent() -> None:

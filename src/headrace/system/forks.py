@@ -16,5 +16,10 @@ class Home:
 
         It would go on as a second worker, with the threads, loops and descriptors of the first.
         """
-        if os.getpid() != self._pid:
+        if self.is_fork:
             os._exit(0)
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether this code runs in a fork."""
+        return os.getpid() != self._pid

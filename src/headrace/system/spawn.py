@@ -38,16 +38,20 @@ class ProcessDied(Exception):
     """The process that ran a function ended before the function did."""
 
 
-Serve = Callable[[bytes], bytes]
-"""What a child process does with what it is sent. A function of a module: it is found there by its name."""
+Tell = Callable[[bytes], None]
+"""Takes what is said before the answer. Called from any thread."""
+Serve = Callable[[bytes, Tell], bytes]
+"""What a child process does with what it is sent: it may tell something meanwhile, and gives an answer. A function of
+a module: it is found there by its name."""
 
 
 class Processes(Protocol):
     """Runs one function in processes that can be killed."""
 
-    async def run(self, data: bytes) -> bytes:
+    async def run(self, data: bytes, heard: Tell) -> bytes:
         """The function's answer to ``data``, from a child; ProcessDied where that died, NotStarted where there is none.
-        A cancelled wait returns when the child is dead."""
+        ``heard`` takes what it tells meanwhile, in order, in a thread. A cancelled wait returns when the child is
+        dead."""
         ...
 
     def close(self) -> None:

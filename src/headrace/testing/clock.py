@@ -19,6 +19,7 @@ from headrace.system.spawn import (
     Processes,
     ProgramNotStarted,
     Serve,
+    Tell,
     Threads,
     Unanswered,
 )
@@ -161,8 +162,8 @@ class _InlineProcess:
     def __init__(self, serve: Serve) -> None:
         self._serve = serve
 
-    async def run(self, data: bytes) -> bytes:
-        return self._serve(data)
+    async def run(self, data: bytes, heard: Tell) -> bytes:
+        return self._serve(data, heard)
 
     def close(self) -> None:
         return
