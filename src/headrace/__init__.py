@@ -5,8 +5,10 @@ from headrace.interface.claims import Claim
 from headrace.interface.jobs import CancelOutcome, Page
 from headrace.interface.task import Call, Task
 from headrace.model.cron import Cron, parse_cron
+from headrace.model.error_chain import format_error_chain
 from headrace.model.errors import HeadraceError, JobCancelled, JobDead, JobNotFound, LeaseLost, WaitTimeout
 from headrace.model.job import HIGH, LOW, NORMAL, Job
+from headrace.model.kv import MAX_KV_VALUE_SIZE
 from headrace.model.outcome import Cancelled, PermanentFailure, Snooze, Throttled
 from headrace.model.retry import RetryPolicy
 from headrace.model.routing import PrefixRouter
@@ -21,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "HIGH",
     "LOW",
+    "MAX_KV_VALUE_SIZE",
     "NORMAL",
     "Call",
     "CancelOutcome",
@@ -48,5 +51,6 @@ __all__ = [
     "Throttled",
     "WaitTimeout",
     "current",
+    "format_error_chain",
     "parse_cron",
 ]

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, Unpack, overload
 from headrace.interface.claims import Claim, Claims
 from headrace.interface.core import DEFAULT_QUEUE, JobReference
 from headrace.interface.jobs import CancelOutcome, Jobs, Page, Retried
+from headrace.interface.kv import KeyValues
 from headrace.interface.schedule_plan import Edit, Plan
 from headrace.interface.schedules import Schedules
 from headrace.interface.task import Call
@@ -20,7 +21,7 @@ from headrace.storage.contract import Receipt
 R = TypeVar("R")
 
 
-class Blocking(Jobs, Waiting, Claims, Schedules):
+class Blocking(Jobs, Waiting, Claims, KeyValues, Schedules):
     """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
 
     def enqueue(
@@ -104,13 +105,28 @@ class Blocking(Jobs, Waiting, Claims, Schedules):
         """See ``aclaim``."""
         return self.block("aclaim", lambda: self.aclaim(queue, limit=limit, lease=lease))
 
-    def ack(self, claim: Claim, result: object = None) -> None:
+    def ack(
+        self,
+        claim: Claim,
+        result: object = None,
+        *,
+        then: Sequence[Call[Any]] = (),
+        kv: Mapping[str, object] | None = None,
+    ) -> None:
         """See ``aack``."""
-        return self.block("aack", self.aack, claim, result)
+        return self.block("aack", lambda: self.aack(claim, result, then=then, kv=kv))
 
     def nack(self, claim: Claim, error: BaseException | str) -> None:
         """See ``anack``."""
         return self.block("anack", self.anack, claim, error)
+
+    def kv_get(self, name: str) -> object:
+        """See ``akv_get``."""
+        return self.block("akv_get", self.akv_get, name)
+
+    def kv_delete(self, name: str) -> bool:
+        """See ``akv_delete``."""
+        return self.block("akv_delete", self.akv_delete, name)
 
     def renew(self, claim: Claim, lease: Duration | None = None) -> None:
         """See ``arenew``."""

@@ -1,21 +1,26 @@
 """Claiming jobs by hand, without a worker: claim, then acknowledge, give back with an error, or renew."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE, Core
+from headrace.interface.task import Call
 from headrace.model import lifecycle
 from headrace.model.change import Change, Status
 from headrace.model.codec import decode_bytes, encode_result
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Encoding, Job
+from headrace.model.kv import kv_puts
 from headrace.model.names import check_name
 from headrace.model.outcome import Failure, Outcome, Raised, Returned
 from headrace.model.state import RUNNING
 from headrace.runtime.failure import outcome_of
+from headrace.runtime.followups import announce
+from headrace.runtime.narrator import Narrator
 from headrace.runtime.registry import policy_for
 from headrace.runtime.rescuer import Rescuer
 from headrace.storage.contract import Demand, Filter, Holding, Storage
@@ -76,26 +81,44 @@ class Claims(Core):
             return ()
         worker = self.ids.new()
         await storage.beat(worker, (), duration)
-        rescuer = Rescuer(worker, storage, self.entropy, self.settings.crash_budget, lambda *_: None, [queue])
+        narrator = self._narrator(worker)
+        rescuer = Rescuer(worker, storage, self.entropy, self.settings.crash_budget, narrator.rescued, [queue])
         while await rescuer.rescue_once():
             continue
-        jobs = await self._with_solitude(storage, await storage.claim(worker, [Demand(queue, limit)]))
+        jobs = await self._with_solitude(storage, await self._claim_wanted(storage, narrator, worker, queue, limit))
         if not jobs:
             await storage.beat(worker, (), 0)
+        for job in jobs:
+            narrator.started(job)
         return [Claim(job, _arguments(job), duration) for job in jobs]
 
-    async def aack(self, claim: Claim, result: object = None) -> None:
-        """The work is done. LeaseLost where the job is somebody else's by now."""
-        await self._settle(claim, Returned(*encode_result(result, object)))
+    async def aack(
+        self,
+        claim: Claim,
+        result: object = None,
+        *,
+        then: Sequence[Call[Any]] = (),
+        kv: Mapping[str, object] | None = None,
+    ) -> None:
+        """The work is done. The jobs of ``then`` and the records of ``kv``, which is as in ``using``, exist if and only
+        if this is recorded. LeaseLost where the job is somebody else's by now."""
+        following, puts = tuple(call.make(self.ids.new()) for call in then), kv_puts(kv or {})
+        change = self._settled(claim.job, Returned(*encode_result(result, object)))
+        await self._apply(claim, msgspec.structs.replace(change, then=following, puts=puts))
 
     async def anack(self, claim: Claim, error: BaseException | str) -> None:
-        """The work failed: tried again, or dead, by the job's retry policy. An exception means what it means where a
-        handler raises it: PermanentFailure, Snooze and the like as well. LeaseLost as in ``aack``."""
+        """The work failed: tried again, or dead, by the job's retry policy; cancelled, where somebody wants the job
+        stopped. An exception means what it means where a handler raises it: PermanentFailure, Snooze and the like as
+        well. LeaseLost as in ``aack``."""
         if isinstance(error, BaseException):
             outcome = outcome_of(error, self.registry.get(claim.task))
         else:
             outcome = Raised(Failure("Error", str(error)))
-        await self._settle(claim, outcome)
+        storage = (await self.here()).storage
+        found = (await storage.get([claim.id]))[0]
+        wanted = found is None or not found.cancel_requested
+        job = claim.job if wanted else msgspec.structs.replace(claim.job, cancel_requested=True)
+        await self._apply(claim, self._settled(job, outcome))
 
     async def arenew(self, claim: Claim, lease: Duration | None = None) -> None:
         """The lease lasts from now again, for all jobs of the same ``aclaim`` call. LeaseLost as in ``aack``."""
@@ -105,16 +128,37 @@ class Claims(Core):
         if claim.id in beat.lost:
             raise LeaseLost(claim.id)
 
-    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
-        handler = self.registry.get(claim.task)
-        policy = policy_for(claim.job, handler, self.queue_policies(), self.settings.retry)
-        change = lifecycle.settle(claim.job, outcome, policy, self.entropy(), self.settings.crash_budget)
-        await self._apply(change)
+    def _settled(self, job: Job, outcome: Outcome) -> Change:
+        policy = policy_for(job, self.registry.get(job.task), self.queue_policies(), self.settings.retry)
+        return lifecycle.settle(job, outcome, policy, self.entropy(), self.settings.crash_budget)
 
-    async def _apply(self, change: Change) -> None:
+    async def _apply(self, claim: Claim, change: Change) -> None:
         storage = (await self.here()).storage
         if (await storage.apply([change]))[0].status is not Status.APPLIED:
             raise LeaseLost(change.job_id)
+        narrator = self._narrator(claim.job.worker or "")
+        narrator.answered(claim.job, change, None)
+        if change.then and narrator.tells_of_queued:
+            await announce(storage, narrator, change.then)
+
+    def _narrator(self, worker: str) -> Narrator:
+        return Narrator(self.bus, self.clock, worker)
+
+    async def _claim_wanted(
+        self, storage: Storage, narrator: Narrator, worker: str, queue: str, limit: int
+    ) -> Sequence[Job]:
+        """Jobs that somebody wants stopped end here; others are claimed in their place."""
+        while True:
+            jobs = await storage.claim(worker, [Demand(queue, limit)])
+            unwanted = [job for job in jobs if job.cancel_requested]
+            if unwanted:
+                drops = [lifecycle.drop(job) for job in unwanted]
+                verdicts = await storage.apply(drops)
+                for job, drop, verdict in zip(unwanted, drops, verdicts, strict=True):
+                    if verdict.status is Status.APPLIED:
+                        narrator.answered(job, drop, None)
+            if len(unwanted) < len(jobs) or not jobs:
+                return [job for job in jobs if not job.cancel_requested]
 
     async def _may_rescue(self, storage: Storage, queue: str) -> bool:
         return bool((await storage.find(Filter(RUNNING, queue), limit=1)).jobs)

@@ -13,7 +13,7 @@ from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
 from headrace.interface.portal import Portal
 from headrace.model import routing
-from headrace.model.errors import InvalidOption
+from headrace.model.errors import InvalidOption, PayloadDiffers
 from headrace.model.job import NORMAL, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.record import QUEUE, Expect, Put, QueueControl
@@ -103,10 +103,13 @@ class Core:
         """The storage handle of the running loop."""
         return await self.handles.here()
 
-    async def send(self, new: NewJob) -> Receipt[Any]:
-        """Insert one job, together with whatever else is enqueued at this moment."""
+    async def send(self, new: NewJob, strict: bool = False) -> Receipt[Any]:
+        """Insert one job, together with whatever else is enqueued at this moment. PayloadDiffers where it is strict,
+        and its key is held by a job with another task or payload."""
         handle = await self.handles.here()
         receipt = await handle.send(new)
+        if strict and receipt.payload_differs:
+            raise PayloadDiffers(new.key or "", receipt.id)
         if self.bus.wants(events.QUEUED):
             self.tell_queued(new, receipt)
         return receipt

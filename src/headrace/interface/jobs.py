@@ -78,7 +78,8 @@ class Jobs(Core):
     ) -> Receipt[object]:
         """Enqueue by name, with a JSON object or bytes. A task that this program doesn't register needs no code
         here; its arguments are then JSON values only."""
-        return await self.send(self.by_name(task, arguments, using).make(self.ids.new()))
+        call = self.by_name(task, arguments, using)
+        return await self.send(call.template.make(self.ids.new(), call.payload, call.encoding), call.template.strict)
 
     def by_name(self, task: str, arguments: Mapping[str, object] | bytes, using: Using) -> Call[object]:
         """The checked call behind ``aenqueue``."""
@@ -148,21 +149,23 @@ class Jobs(Core):
             if verdict.status is Status.APPLIED:
                 if found.state in RUNNING:
                     return CancelOutcome.REQUESTED
-                if self.bus.wants(events.CANCELLED):
-                    self.bus.emit(
-                        Event(events.CANCELLED, job_id, found.task, found.queue, found.attempt, None, self.clock.wall())
-                    )
+                self._tell(events.CANCELLED, found, found.attempt)
                 return CancelOutcome.CANCELLED
+
+    def _tell(self, event_id: str, job: Job, attempt: int, reason: str | None = None) -> None:
+        if self.bus.wants(event_id):
+            at = self.clock.wall()
+            self.bus.emit(Event(event_id, job.id, job.task, job.queue, attempt, None, at, None, reason))
 
     async def aretry(self, job: JobReference) -> None:
         """Send a dead job back with new budgets. JobNotFound, NotRetryable, or KeyHeld."""
-        await self._move(id_of(job), lifecycle.retry, "dead")
+        self._tell(events.QUEUED, await self._move(id_of(job), lifecycle.retry, "dead"), 0, "retried")
 
     async def arun_now(self, job: JobReference) -> None:
         """Don't wait for its due time. JobNotFound, or NotRetryable where it doesn't wait for one."""
         await self._move(id_of(job), lifecycle.run_now, "scheduled or retrying")
 
-    async def _move(self, job_id: str, decide: lifecycle.Command, wanted: str) -> None:
+    async def _move(self, job_id: str, decide: lifecycle.Command, wanted: str) -> Job:
         storage = (await self.here()).storage
         while True:
             found = (await storage.get([job_id]))[0]
@@ -173,7 +176,7 @@ class Jobs(Core):
                 raise NotRetryable(job_id, found.state, wanted)
             verdict = (await storage.apply([change]))[0]
             if verdict.status is Status.APPLIED:
-                return
+                return found
             if verdict.status is Status.HELD:
                 raise KeyHeld(job_id, found.key or "", verdict.holder or "")
 
@@ -184,6 +187,9 @@ class Jobs(Core):
         async for jobs in self._pages(storage, queue, task):
             changes = [change for change in map(lifecycle.retry, jobs) if change is not None]
             verdicts = await storage.apply(changes)
+            for found, verdict in zip(jobs, verdicts, strict=True):
+                if verdict.status is Status.APPLIED:
+                    self._tell(events.QUEUED, found, 0, "retried")
             count += sum(verdict.status is Status.APPLIED for verdict in verdicts)
             key_held += sum(verdict.status is Status.HELD for verdict in verdicts)
         return Retried(count, key_held)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, Unpack
 import msgspec
 
 from headrace.interface.template import Template, Using, refine, template_for
+from headrace.model.errors import InvalidOption
 from headrace.model.job import Encoding, NewJob
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ V = TypeVar("V")
 
 
 class Call(msgspec.Struct, Generic[R], frozen=True, gc=False):
-    """A call of a task, checked and encoded, not yet enqueued. Give it to ``enqueue_many``."""
+    """A call of a task, checked and encoded, not yet enqueued. Give it to ``enqueue_many``, ``current().then`` or
+    ``ack``."""
 
     template: Template
     payload: str
@@ -31,6 +33,9 @@ class Call(msgspec.Struct, Generic[R], frozen=True, gc=False):
 
     def make(self, job_id: str) -> NewJob:
         """The new job that enqueueing it inserts."""
+        if self.template.strict:
+            allowed = "it is for enqueue alone: what is done together with others can't be refused alone"
+            raise InvalidOption("strict", True, allowed)
         return self.template.make(job_id, self.payload, self.encoding)
 
 
@@ -49,7 +54,7 @@ class Bound(Generic[P, R]):
         """Enqueue; returns when the job is as durable as the storage promises."""
         client = self._client
         payload = self.handler.signature.encode(args, kwargs, client.settings.max_payload)
-        return await client.send(self.template.make(client.ids.new(), payload))
+        return await client.send(self.template.make(client.ids.new(), payload), self.template.strict)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Receipt[R]:
         """The sync twin of ``aenqueue``."""

@@ -11,7 +11,9 @@ from headrace.interface.config import check_count
 from headrace.model.duration import Duration, instant, seconds
 from headrace.model.errors import InvalidOption
 from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Options, Until
+from headrace.model.kv import kv_puts
 from headrace.model.names import check_key, check_name
+from headrace.model.record import Put
 from headrace.model.retry import RetryPolicy, check_max_attempts
 from headrace.model.routing import Route
 from headrace.runtime.registry import Handler
@@ -30,6 +32,7 @@ class Using(TypedDict, total=False):
     queue: str
     priority: int
     key: str
+    strict: bool
     until: Literal["claimed", "finished"]
     for_: Duration
     max_attempts: int
@@ -38,6 +41,7 @@ class Using(TypedDict, total=False):
     retention: Duration
     headers: Mapping[str, str]
     id: str | UUID
+    kv: Mapping[str, object]
 
 
 class Template(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +58,9 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     window: float | None = None
     options: Options = DEFAULT_OPTIONS
     id: str | None = None
+    strict: bool = False
+    """Whether it is an error that the key is held by a job with another task or payload."""
+    puts: tuple[Put, ...] = ()
 
     def make(self, job_id: str, payload: str, encoding: Encoding = Encoding.JSON) -> NewJob:
         """One new job; ``job_id`` is used where the caller gave none of its own."""
@@ -71,6 +78,7 @@ class Template(msgspec.Struct, frozen=True, gc=False):
             self.until,
             self.window,
             self.options if route.retention is None else _lend(self.options, route.retention),
+            self.puts,
         )
 
 
@@ -103,11 +111,22 @@ def refine(template: Template, using: Using, now_ms: int) -> Template:
         window=window,
         options=_options(template.options, using),
         id=_id(using["id"]) if "id" in using else None,
+        strict=_strict(using),
+        puts=kv_puts(using["kv"]) if "kv" in using else (),
     )
 
 
 def _route(route: Route, queue: str) -> Route:
     return Route(check_name("queue", queue), route.priority, route.retention)
+
+
+def _strict(using: Using) -> bool:
+    strict = using.get("strict", False)
+    if not isinstance(strict, bool):
+        raise InvalidOption("strict", strict, "it must be True or False")
+    if strict and "key" not in using:
+        raise InvalidOption("key", None, "strict= says what happens where the key is held: give one")
+    return strict
 
 
 def _until(using: Using) -> tuple[Until, float | None]:

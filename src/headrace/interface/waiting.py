@@ -5,7 +5,7 @@ from typing import Any, TypeVar, overload
 from headrace.interface.core import Core, JobReference, id_of
 from headrace.model.codec import decode_result
 from headrace.model.duration import Duration, seconds
-from headrace.model.errors import JobCancelled, JobDead, JobExpired, JobNotFound, WaitTimeout
+from headrace.model.errors import JobCancelled, JobDead, JobExpired, JobNotFound, ResultNotKept, WaitTimeout
 from headrace.model.job import Job
 from headrace.model.state import FINAL, State
 from headrace.storage.contract import Receipt, Storage
@@ -45,7 +45,8 @@ class Waiting(Core):
     async def aresult(self, job: JobReference, timeout: Duration | None = None) -> Any:
         """What the job's handler returned, as its annotation wants it where this program registers the task.
 
-        JobDead, JobCancelled, JobNotFound, JobExpired or WaitTimeout where there is none.
+        JobDead, JobCancelled, JobNotFound, JobExpired or WaitTimeout where there is none; ResultNotKept where it
+        returned something that could not be kept.
         """
         final = await self.ajoin(job, timeout)
         match final.state:
@@ -53,13 +54,13 @@ class Waiting(Core):
                 raise JobDead(final.id, final.reason or "failed", final.last_error or "no error was kept")
             case State.CANCELLED:
                 raise JobCancelled(final.id)
+            case _ if final.result_error is not None:
+                raise ResultNotKept(final.id, final.result_error)
+            case _ if final.result is None:
+                return None
             case _:
                 handler = self.registry.get(final.task)
-                return (
-                    None
-                    if final.result is None
-                    else decode_result(final.result, handler.returns if handler else object)
-                )
+                return decode_result(final.result, handler.returns if handler else object)
 
     async def _missing(self, storage: Storage, job_id: str) -> JobNotFound:
         shortest = min(keep.age for keep in self.settings.keep.values())

@@ -7,7 +7,7 @@ from functools import partial
 
 from headrace.model.codec import Call, decode_result, encode_result
 from headrace.model.job import Job
-from headrace.model.outcome import Control, Failure, Outcome, Raised, Returned, Snooze, Stopped, Throttled
+from headrace.model.outcome import Control, Failure, Outcome, Raised, Returned, Stopped
 from headrace.runtime.attempt import Attempt, Stop, running
 from headrace.runtime.failure import AnsweredInProcess, outcome_of
 from headrace.runtime.process import Answered, Assignment, hear
@@ -152,7 +152,7 @@ def _classify(attempt: Attempt, error: BaseException) -> Outcome | Stop:
             return Stop.INTERRUPT
         case Stop.TIMEOUT if isinstance(error, asyncio.CancelledError) or attempt.handler.where is Where.THREAD:
             return _timed_out(attempt)
-        case Stop.CANCEL if not isinstance(error, Snooze | Throttled):
+        case Stop.CANCEL:
             return Stopped("cancelled on request")
         case _:
             return outcome_of(error, attempt.handler)

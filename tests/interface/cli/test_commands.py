@@ -125,7 +125,7 @@ def test_show_has_arguments_history_and_traceback(shell: Shell) -> None:
     job_id = dead_job(shell)
     ran = shell("show", "shop:app", job_id, "--json")
     assert ran.json["payload"] == {"text": "no"}
-    (attempt,) = ran.json["history"]
+    (attempt,) = ran.json["attempts"]
     assert (attempt["outcome"], attempt["error"]) == ("failed", "ValueError: no")
     assert "raise ValueError(text)" in attempt["traceback"]
     assert attempt["worker"] == ran.json["worker"]

@@ -8,7 +8,7 @@ import msgspec
 from headrace.interface.cli.output import Json, moment, plural, print_fields, print_json, print_table, say, say_block
 from headrace.interface.jobs import Page
 from headrace.model.codec import decode_bytes
-from headrace.model.job import AttemptRecord, Encoding, Job
+from headrace.model.job import AttemptRecord, Encoding, Job, LogLine, Notes
 from headrace.model.state import State
 
 HIDDEN = "hidden: the task is sensitive"
@@ -46,8 +46,20 @@ def whole_job_json(job: Job, *, sensitive: bool) -> Json:
         "options": msgspec.to_builtins(job.options),
         "result": None if sensitive or job.result is None else payload_value(job.result, Encoding.JSON),
         "result_error": job.result_error,
-        "history": [_attempt_json(record) for record in job.history],
+        "progress": _progress_json(job.notes or Notes()),
+        "log": [_line_json(line) for line in (job.notes or Notes()).lines],
+        "attempts": [_attempt_json(record) for record in job.attempts],
     }
+
+
+def _progress_json(notes: Notes) -> Json | None:
+    if notes.noted_at is None or (notes.percent is None and notes.message is None):
+        return None
+    return {"percent": notes.percent, "message": notes.message, "at": moment(notes.noted_at)}
+
+
+def _line_json(line: LogLine) -> Json:
+    return {"at": moment(line.at), "attempt": line.attempt, "level": line.level, "text": line.text}
 
 
 def _attempt_json(record: AttemptRecord) -> Json:
@@ -107,8 +119,21 @@ def print_job(job: Job, *, sensitive: bool) -> None:
         _print_value("result", HIDDEN if sensitive else _pretty(job.result, Encoding.JSON))
     if job.result_error is not None:
         print_fields({"result_error": job.result_error})
-    for record in job.history:
+    if job.notes is not None:
+        _print_notes(job.notes)
+    for record in job.attempts:
         _print_attempt(record)
+
+
+def _print_notes(notes: Notes) -> None:
+    if notes.noted_at is not None and notes.percent is not None:
+        said = f" {notes.message}" if notes.message else ""
+        say(f"progress: {notes.percent:g} %{said} ({moment(notes.noted_at)})")
+    if notes.lines:
+        say("log:")
+    for line in notes.lines:
+        said = line.text.replace("\n", "\n    ")
+        say_block(f"  {moment(line.at)} {line.attempt} {line.level:<7} {said}")
 
 
 def _print_value(name: str, text: str) -> None:
