@@ -242,3 +242,14 @@ def test_no_patch_touches_the_fence_or_what_was_asked_for() -> None:
     after = patched(before, everything, NOW + 1)
     for name in ("id", "task", "queue", "payload", "priority", "enqueued_at", "generation", "worker", "options"):
         assert getattr(after, name) == getattr(before, name), name
+
+
+def test_all_attempts_are_told_the_one_that_completed_included() -> None:
+    job = running()
+    failed = patched(job, Patch(State.RETRYING, ended=Ended("failed", BOOM)), NOW + 10)
+    assert failed.attempts == failed.history == (AttemptRecord(1, "w1", NOW + 5, NOW + 10, "failed", BOOM),)
+    again = claimed(promoted(failed), "w2", NOW + 20)
+    assert again.attempts == failed.history, "the one under way has not ended"
+    done = patched(again, Patch(State.COMPLETED), NOW + 30)
+    assert done.attempts == (*failed.history, AttemptRecord(2, "w2", NOW + 20, NOW + 30, "completed"))
+    assert done.history == failed.history

@@ -1,11 +1,13 @@
 """The state machine: what every event makes of a job."""
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
 from headrace.model import lifecycle
 from headrace.model.change import Change, Held, In, claimed, inserted, passes, patched, reclaimed
-from headrace.model.job import Job, NewJob, Until
+from headrace.model.job import Job, NewJob, Notes, Until
 from headrace.model.outcome import Crashed, Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, WAITING, State
@@ -46,7 +48,7 @@ def test_every_settlement_is_fenced_by_worker_and_generation() -> None:
     outcomes = [Returned(), Raised(BOOM), Refused(BOOM), Snoozed(1.0), Stopped("enough"), Crashed(SEGFAULT)]
     fenced = [lifecycle.settle(job, outcome, POLICY, MIDDLE) for outcome in outcomes]
     fenced += [lifecycle.hand_back(job), lifecycle.park(job), lifecycle.lapse(job, MIDDLE), lifecycle.stamp_alone(job)]
-    fenced += [lifecycle.await_solitude(job, 1.0)]
+    fenced += [lifecycle.await_solitude(job, 1.0), lifecycle.drop(job), lifecycle.note(job, Notes(1.0))]
     assert {change.guard for change in fenced} == {Held("w1", 7)}
 
 
@@ -283,6 +285,46 @@ def test_a_wish_to_cancel_that_an_attempt_did_not_see_stands_for_the_next(outcom
     asked = applied(job, lifecycle.cancel(job))
     waiting = applied(asked, lifecycle.settle(job, outcome, POLICY, MIDDLE))
     assert claimed(replace(waiting, state=State.PENDING), "w2", NOW).cancel_requested
+
+
+UNFINISHED: dict[str, Callable[[Job], Change]] = {
+    "failed": lambda job: lifecycle.settle(job, Raised(BOOM), POLICY, MIDDLE),
+    "gave up": lambda job: lifecycle.settle(job, Raised(BOOM, final=True), POLICY, MIDDLE),
+    "refused": lambda job: lifecycle.settle(job, Refused(BOOM), POLICY, MIDDLE),
+    "snoozed": lambda job: lifecycle.settle(job, Snoozed(60.0), POLICY, MIDDLE),
+    "crashed": lambda job: lifecycle.settle(job, Crashed(SEGFAULT), POLICY, MIDDLE),
+    "lapsed": lambda job: lifecycle.lapse(job, MIDDLE),
+    "handed back": lifecycle.hand_back,
+    "parked": lifecycle.park,
+    "parked too long": lambda job: lifecycle.park(job, 0.0),
+    "lonely": lambda job: lifecycle.await_solitude(job, 60.0),
+    "not started": lifecycle.drop,
+}
+
+
+@pytest.mark.parametrize("attempt", [1, 3])
+@pytest.mark.parametrize("end", UNFINISHED)
+def test_a_job_that_somebody_wants_stopped_is_cancelled_by_whatever_does_not_complete_it(
+    end: str, attempt: int
+) -> None:
+    job = running(cancel_requested=True, attempt=attempt)
+    change = UNFINISHED[end](job)
+    after = applied(job, change)
+    assert (after.state, after.reason, after.cancel_requested) == (State.CANCELLED, "cancelled", False)
+    assert after.finished_at is not None
+    assert change.patch.release_key
+    assert after.crashes == (1 if end in ("crashed", "lapsed") else 0)
+    never_ran = ("handed back", "parked", "lonely", "not started")
+    assert after.attempt == (attempt - 1 if end in never_ran else attempt)
+
+
+def test_one_that_finished_all_the_same_is_completed() -> None:
+    assert settled(running(cancel_requested=True), Returned(b"1")).state is State.COMPLETED
+
+
+def test_notes_change_nothing_but_notes() -> None:
+    job = running(cancel_requested=True, alone=True, parked_at=NOW, reason="why")
+    assert replace(applied(job, lifecycle.note(job, Notes(1.0))), notes=None) == job
 
 
 def test_a_dead_job_is_retried_with_new_budgets_at_once() -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from headrace.model import lifecycle
 from headrace.model.change import Change, claimed, inserted, passes, patched, promoted, reclaimed
-from headrace.model.job import HISTORY, Job, NewJob
+from headrace.model.job import HISTORY, Job, NewJob, Notes
 from headrace.model.outcome import Crashed, Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, MOVES, RUNNING, WAITING, State
@@ -39,6 +39,8 @@ DECISIONS: dict[str, Decide] = {
         for number, outcome in enumerate(OUTCOMES)
     },
     "hand back": lambda job, _: lifecycle.hand_back(job),
+    "drop": lambda job, _: lifecycle.drop(job),
+    "note": lambda job, random: lifecycle.note(job, Notes(100 * random)),
     "park": lambda job, _: lifecycle.park(job, 60.0),
     "lapse": lambda job, random: lifecycle.lapse(job, random, 2),
     "await solitude": lambda job, random: lifecycle.await_solitude(job, 10 * random),

@@ -109,6 +109,7 @@ Order = Callable[[Job, Outcome, RetryPolicy], Change | None]
 ORDERS: Mapping[str, Order] = {
     "settle": lambda job, outcome, policy: lifecycle.settle(job, outcome, policy, 0.5),
     "hand_back": lambda job, *_: lifecycle.hand_back(job),
+    "drop": lambda job, *_: lifecycle.drop(job),
     "park": lambda job, *_: lifecycle.park(job, 60.0),
     "lapse": lambda job, *_: lifecycle.lapse(job, 0.5),
     "stamp_alone": lambda job, *_: lifecycle.stamp_alone(job),

@@ -44,6 +44,7 @@ ORDERS: dict[str, Callable[[Job], Change]] = {
     "park": lifecycle.park,
     "lapse": lambda job: lifecycle.lapse(job, 0.5),
     "stamp_alone": lifecycle.stamp_alone,
+    "drop": lifecycle.drop,
 }
 
 
