@@ -22,6 +22,7 @@ from headrace.model.errors import (
     InvalidDelay,
     InvalidKey,
     InvalidOption,
+    PayloadDiffers,
     WrongLoop,
 )
 from headrace.model.outcome import Snooze, Throttled
@@ -150,6 +151,14 @@ def test_row_14_the_same_key_with_another_payload_says_so(app: Headrace) -> None
     again = app.enqueue("t", {"n": 2}, key="k" * 1024)
     assert (again.id, again.duplicate, again.payload_differs) == (first.id, True, True)
     assert kept(app) == 1
+
+
+def test_row_14_a_strict_enqueue_refuses_another_payload_and_writes_nothing(app: Headrace) -> None:
+    first = app.enqueue("t", {"n": 1}, key="k", strict=True)
+    with pytest.raises(PayloadDiffers, match=f"key 'k' is held by job {first.id}"):
+        app.enqueue("t", {"n": 2}, key="k", strict=True, kv={"a": 1})
+    assert app.enqueue("t", {"n": 1}, key="k", strict=True).duplicate
+    assert (kept(app), app.kv_get("a")) == (1, None)
 
 
 def test_row_15_an_unknown_task_waits_for_a_newer_worker_and_burns_no_attempt(app: Headrace) -> None:

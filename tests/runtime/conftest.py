@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from process_tasks import app as process_app
 from stand import Stand
 
 from headrace import Headrace
@@ -34,3 +35,14 @@ async def make_stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[
     yield make
     for stand in made:
         await stand.app.aclose()
+
+
+@pytest.fixture
+async def processes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Headrace]:
+    """The app of process_tasks on a fresh store, with a worker of two slots."""
+    fresh = Headrace("memory:", poll=0.02, grace=0.2, kill_after=0.5)
+    for name in ("handles", "settings", "portal", "bus"):
+        monkeypatch.setattr(process_app, name, getattr(fresh, name))
+    async with process_app.worker({"default": 2}):
+        yield process_app
+    await process_app.aclose()

@@ -271,17 +271,6 @@ async def test_embedded_such_a_worker_stops_claiming_says_so_and_keeps_the_loop_
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def processes(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Headrace]:
-    """The app of process_tasks on a fresh store, with a worker of two slots."""
-    fresh = Headrace("memory:", poll=0.02, grace=0.2, kill_after=0.5)
-    for name in ("handles", "settings", "portal", "bus"):
-        monkeypatch.setattr(process_app, name, getattr(fresh, name))
-    async with process_app.worker({"default": 2}):
-        yield process_app
-    await process_app.aclose()
-
-
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -440,7 +429,8 @@ async def test_when_the_parent_is_killed_its_children_are_gone(tmp_path: Path) -
     path = tmp_path / "pid"
     program = "import sys; from process_tasks import app, hangs; hangs.enqueue(sys.argv[1]); app.run()"
     start = getattr(asyncio, "create_subprocess_exec")  # noqa: B009 - a program of a user
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    places = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     parent = await start(sys.executable, "-c", program, str(path), env=environment)
     try:
         pid = await pid_in(process_app, path)
