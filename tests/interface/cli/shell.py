@@ -12,7 +12,7 @@ from headrace import Headrace
 from headrace.interface.cli.main import main
 
 APP = """
-from headrace import Headrace, RetryPolicy
+from headrace import Headrace, RetryPolicy, current
 
 app = Headrace("sqlite:///jobs.db")
 memory = Headrace("memory:")
@@ -23,6 +23,13 @@ def send(to: str, times: int = 1) -> None: ...
 @app.task(name="fail", retry=RetryPolicy.none())
 def fail(text: str) -> None:
     raise ValueError(text)
+
+@app.task(name="tell")
+def tell(text: str) -> None:
+    current().progress(42.5, text)
+    current().log.warning("line: %s\\nnext", text)
+    if current().attempt < 2:
+        raise ValueError("again")
 
 @app.task(name="pin", sensitive=True)
 def pin(code: str) -> str:

@@ -134,6 +134,36 @@ def test_show_has_arguments_history_and_traceback(shell: Shell) -> None:
     assert "  | ValueError: no" in text or "|     raise ValueError(text)" in text
 
 
+def test_show_has_progress_log_and_every_attempt(shell: Shell) -> None:
+    job_id = enqueue(shell, "tell", '{"text": "half"}')
+    shell.work()
+    with shell.store() as store:
+        store.run_now(job_id)
+    shell.work()
+    told = shell("show", "shop:app", job_id, "--json").json
+    assert told["progress"] | {"at": None} == {"percent": 42.5, "message": "half", "at": None}
+    lines = [(line["attempt"], line["level"], line["text"]) for line in told["log"]]
+    assert lines == [(1, "warning", "line: half\nnext"), (2, "warning", "line: half\nnext")]
+    first, second = told["attempts"]
+    assert (first["attempt"], first["outcome"], first["error"]) == (1, "failed", "ValueError: again")
+    assert (second["attempt"], second["outcome"], second["error"]) == (2, "completed", None)
+    assert second["worker"] == told["worker"]
+    assert first["worker"] != second["worker"]
+    assert first["finished_at"] <= second["started_at"] <= second["finished_at"] == told["finished_at"]
+    text = shell("show", "shop:app", job_id).out
+    assert "progress: 42.5 % half (" in text
+    assert " 1 warning line: half\n    next\n" in text
+    assert "attempt 1: failed, " in text
+    assert "attempt 2: completed, " in text
+
+
+def test_show_of_a_job_that_told_nothing(shell: Shell) -> None:
+    job_id = enqueue(shell, "send", '{"to": "ada"}')
+    told = shell("show", "shop:app", job_id, "--json").json
+    assert (told["progress"], told["log"], told["attempts"]) == (None, [], [])
+    assert "progress" not in shell("show", "shop:app", job_id).out
+
+
 def test_show_hides_what_is_sensitive(shell: Shell) -> None:
     job_id = enqueue(shell, "pin", '{"code": "31337"}')
     shell.work()
@@ -145,6 +175,11 @@ def test_show_hides_what_is_sensitive(shell: Shell) -> None:
 
 def test_stored_text_can_not_steer_the_terminal(shell: Shell) -> None:
     job_id = dead_job(shell, EVIL)
+    teller = enqueue(shell, "tell", json.dumps({"text": EVIL}))
+    shell.work()
+    for ran in (shell("show", "shop:app", teller), shell("show", "shop:app", teller, "--json")):
+        assert not set(ran.out) & {"\x1b", "\x07", "\u202e", "\x9b"}
+        assert "[bold red]:smile:" in ran.out
     for arguments in (["jobs", "shop:app"], ["show", "shop:app", job_id], ["dead", "shop:app"]):
         for ran in (shell(*arguments), shell(*arguments, "--json")):
             assert ran.code == 0
