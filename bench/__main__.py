@@ -1,8 +1,8 @@
-"""``python -m bench [--json FILE] [enqueue] [drain] [latency] [queues] [schedules]``: measure, and print one table."""
+"""``python -m bench [--json FILE] [QUESTION...]``: measure, and print one table. The questions are below."""
 
 import sys
 
-from bench import drain, enqueue, latency, many_queues, schedules
+from bench import drain, enqueue, latency, many_queues, schedules, waiting
 from bench.setting import machine, save, show
 
 QUESTIONS = {
@@ -11,6 +11,7 @@ QUESTIONS = {
     "latency": latency.measure,
     "queues": many_queues.measure,
     "schedules": schedules.measure,
+    "waiting": waiting.measure,
 }
 
 
