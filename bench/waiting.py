@@ -59,8 +59,8 @@ async def _join(app: Headrace, seconds: float) -> float:
 async def _cancel(app: Headrace, task: str) -> float:
     """From the call of ``cancel`` to the moment at which the job is known to be cancelled."""
     receipt = await app.aenqueue(task)
-    while (job := await app.ajob(receipt)) is None or job.state is not State.RUNNING:
-        await asyncio.sleep(0.005)  # noqa: ASYNC110 - no event tells of it here
+    while (job := await app.ajob(receipt)) is None or job.state is not State.RUNNING:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
     await asyncio.sleep(0.02)  # its handler is at work
     asked = monotonic()
     await app.acancel(receipt)
