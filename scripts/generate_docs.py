@@ -69,6 +69,7 @@ METHODS = {
     "looking": ("job", "jobs", "dead_letters", "counts", "pending_count", "inflight_count"),
     "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),
     "waiting": ("join", "result"),
+    "keeping": ("kv_get", "kv_delete"),
     "running": ("worker", "run", "background", "housekeeping"),
     "claiming": ("claim", "ack", "nack", "renew"),
     "closing": ("close",),
@@ -91,6 +92,8 @@ TYPES: Sequence[type] = (
     headrace.Event,
     headrace.Job,
     job.AttemptRecord,
+    job.Notes,
+    job.LogLine,
     outcome.Failure,
     job.Options,
     headrace.PrefixRouter,
@@ -218,7 +221,7 @@ def types() -> str:
 def described(cls: type) -> str:
     """One class: docstring, fields."""
     shown = [member for member in members(cls) if not member.name.startswith("_")]
-    rows = [(f"`{member.name}`", code(member.kind), markdown(member.doc)) for member in shown]
+    rows = [(f"`{member.name}`", code(member.kind), markdown(" ".join(member.doc.split()))) for member in shown]
     fields = f"\n\n{table(('field', 'type', 'meaning'), rows)}" if rows else ""
     return f"### `{cls.__name__}`\n\n{markdown(inspect.getdoc(cls) or '')}{fields}"
 
@@ -253,6 +256,15 @@ def worker_methods() -> str:
 
 
 _OF_WORKERS = ("idle", "stop", "hurry")
+
+
+def telling() -> str:
+    """What a handler does with its job."""
+    made = [getattr(headrace.Current, name) for name in _OF_CURRENT]
+    return table(("method", "meaning"), [(code(signature(each, "current().", 1000)), summary(each)) for each in made])
+
+
+_OF_CURRENT = ("progress", "then")
 
 
 # --- options, errors, events, commands -------------------------------------------------------------------------------
@@ -439,6 +451,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     REFERENCE / "api.md": {
         "names": names,
         **{section: lambda section=section: methods(section) for section in METHODS},
+        "telling": telling,
         "wishes": wishes,
         "policies": policies,
         "worker": worker_methods,

@@ -105,7 +105,7 @@ class Current:
 
     def progress(self, percent: float, message: str | None = None) -> None:
         """How far this run is, 0 to 100, with at most 1 KiB about it. It is shown by ``headrace show`` and as
-        ``job.notes``, at most half a second later; the latest word stands. Costs no write of its own."""
+        ``job.notes`` some half a second later; the latest word stands. Returns at once."""
         self._attempt.services.notebook.note(self._attempt, notes.progress(percent, message))
 
     @property
