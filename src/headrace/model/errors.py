@@ -88,10 +88,8 @@ class KvValueTooLarge(PayloadRefused):
     """A value of ``kv=`` over the limit, in bytes."""
 
     def __init__(self, name: str, size: int, limit: int) -> None:
-        super().__init__(
-            f"the value of kv {outline(name)} has {size:,} bytes, over the limit of {limit:,}; nothing was written; "
-            "store the data elsewhere and keep a reference to it"
-        )
+        over = f"the value of kv {outline(name)} has {size:,} bytes, over the limit of {limit:,}"
+        super().__init__(f"{over}; nothing was written; store the data elsewhere and keep a reference to it")
         self.name, self.size, self.limit = name, size, limit
 
 
@@ -149,10 +147,8 @@ class AttemptEnded(HeadraceError, RuntimeError):
     """``current().then`` once the attempt had ended: its completion can't take anything along any more."""
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(
-            f"this attempt of job {job_id} has ended: what shall come with its completion is said before the handler "
-            "returns; wait for threads and tasks that it started"
-        )
+        ended = f"this attempt of job {job_id} has ended: what comes with its completion is said before it returns"
+        super().__init__(f"{ended}; let the handler wait for threads and tasks that it starts")
         self.job_id = job_id
 
 
@@ -194,10 +190,8 @@ class PayloadDiffers(HeadraceError):
     """A strict enqueue met its dedup key in the hands of a job with another task or payload."""
 
     def __init__(self, key: str, holder: str) -> None:
-        super().__init__(
-            f"key {outline(key)} is held by job {holder}, which was enqueued with another task or payload; nothing was "
-            "enqueued or written; wait until that job gives the key up, or enqueue under another key"
-        )
+        held = f"key {outline(key)} is held by job {holder}, which was enqueued with another task or payload"
+        super().__init__(f"{held}; nothing was written; wait until it gives the key up, or use another key")
         self.key, self.holder = key, holder
 
 
@@ -237,10 +231,7 @@ class ResultNotKept(HeadraceError):
     """The awaited job completed, and what it returned could not be kept."""
 
     def __init__(self, job_id: str, why: str) -> None:
-        super().__init__(
-            f"job {job_id} completed, but its result was not kept: {why}; "
-            "return a smaller or plainer value, or wait with join, which asks for no result"
-        )
+        super().__init__(f"job {job_id} completed, but its result was not kept: {why}; join asks for no result")
         self.job_id, self.why = job_id, why
 
 
