@@ -8,6 +8,7 @@ import pytest
 from stand import EXACT, Stand, gaps_of, settle_loop
 
 from headrace import Cancelled, PermanentFailure, RetryPolicy, Snooze, State, Throttled, current
+from headrace.model.errors import ResultNotKept
 
 pytestmark = pytest.mark.anyio
 
@@ -307,7 +308,9 @@ async def test_a_result_that_cant_be_kept_is_named_and_the_job_completes_once(st
 
     async with stand.app.worker():
         jobs = [await stand.app.ajoin(await returns.aenqueue(kind), 60) for kind in ("large", "odd", "nan")]
-        assert await stand.app.aresult(jobs[0]) is None
+        for job in jobs:
+            with pytest.raises(ResultNotKept):
+                await stand.app.aresult(job)
     assert [job.state for job in jobs] == [State.COMPLETED] * 3
     assert all(job.result is None and job.result_error for job in jobs)
     assert "limit of 1,048,576 bytes" in (jobs[0].result_error or "")
