@@ -19,7 +19,7 @@ from headrace.interface.app import Headrace
 from headrace.interface.cli import main as cli
 from headrace.interface.cli.exits import exit_code
 from headrace.interface.core import DEFAULT_QUEUE
-from headrace.interface.jobs import Retried
+from headrace.interface.deadletters import Retried, Which
 from headrace.model import errors, job, lifecycle, outcome
 from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
@@ -101,6 +101,7 @@ TYPES: Sequence[type] = (
     Retried,
     headrace.RetryPolicy,
     headrace.Schedule,
+    Which,
 )
 
 

@@ -5,7 +5,8 @@ from typing import Any, TypeVar, Unpack, overload
 
 from headrace.interface.claims import Claim, Claims
 from headrace.interface.core import DEFAULT_QUEUE, JobReference
-from headrace.interface.jobs import CancelOutcome, Jobs, Page, Retried
+from headrace.interface.deadletters import DeadLetters, Retried, Which
+from headrace.interface.jobs import CancelOutcome, Page
 from headrace.interface.kv import KeyValues
 from headrace.interface.schedule_plan import Edit, Plan
 from headrace.interface.schedules import Schedules
@@ -21,7 +22,7 @@ from headrace.storage.contract import Receipt
 R = TypeVar("R")
 
 
-class Blocking(Jobs, Waiting, Claims, KeyValues, Schedules):
+class Blocking(DeadLetters, Waiting, Claims, KeyValues, Schedules):
     """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
 
     def enqueue(
@@ -53,9 +54,11 @@ class Blocking(Jobs, Waiting, Claims, KeyValues, Schedules):
         """See ``ajobs``."""
         return self.block("ajobs", lambda: self.ajobs(state=state, queue=queue, task=task, limit=limit, after=after))
 
-    def dead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page[Job]:
+    def dead_letters(
+        self, queue: str | None = None, *, limit: int = 50, after: str | None = None, **which: Unpack[Which]
+    ) -> Page[Job]:
         """See ``adead_letters``."""
-        return self.block("adead_letters", lambda: self.adead_letters(queue, limit=limit, after=after))
+        return self.block("adead_letters", lambda: self.adead_letters(queue, limit=limit, after=after, **which))
 
     def cancel(self, job: JobReference) -> CancelOutcome:
         """See ``acancel``."""
@@ -69,13 +72,29 @@ class Blocking(Jobs, Waiting, Claims, KeyValues, Schedules):
         """See ``arun_now``."""
         return self.block("arun_now", self.arun_now, job)
 
-    def retry_dead(self, queue: str | None = None, *, task: str | None = None) -> Retried:
+    def retry_dead(
+        self,
+        queue: str | None = None,
+        *,
+        jobs: Sequence[JobReference] | None = None,
+        limit: int | None = None,
+        **which: Unpack[Which],
+    ) -> Retried:
         """See ``aretry_dead``."""
-        return self.block("aretry_dead", lambda: self.aretry_dead(queue, task=task))
+        return self.block("aretry_dead", lambda: self.aretry_dead(queue, jobs=jobs, limit=limit, **which))
 
-    def clear_dead_letters(self, queue: str | None = None, *, task: str | None = None) -> int:
+    def clear_dead_letters(
+        self,
+        queue: str | None = None,
+        *,
+        jobs: Sequence[JobReference] | None = None,
+        limit: int | None = None,
+        **which: Unpack[Which],
+    ) -> int:
         """See ``aclear_dead_letters``."""
-        return self.block("aclear_dead_letters", lambda: self.aclear_dead_letters(queue, task=task))
+        return self.block(
+            "aclear_dead_letters", lambda: self.aclear_dead_letters(queue, jobs=jobs, limit=limit, **which)
+        )
 
     def counts(self) -> Mapping[str, Mapping[State, int]]:
         """See ``acounts``."""

@@ -1,10 +1,8 @@
 """What a program does with jobs, async: enqueue, look, cancel, send back."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar, Unpack, overload
-
-import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import Core, JobReference, id_of
@@ -19,11 +17,10 @@ from headrace.model.names import check_name
 from headrace.model.state import RUNNING, WAITING, State
 from headrace.runtime import events
 from headrace.runtime.events import Event
-from headrace.storage.contract import Filter, Receipt, Storage
+from headrace.storage.contract import Filter, Receipt
 
 Item = TypeVar("Item", covariant=True)
-_PAGE = 1_000
-_LARGEST_PAGE = 10_000
+LARGEST_PAGE = 10_000
 
 
 class CancelOutcome(StrEnum):
@@ -35,15 +32,6 @@ class CancelOutcome(StrEnum):
     """It runs: its worker will stop it, unless it finishes first."""
     ALREADY_FINAL = "already_final"
     NOT_FOUND = "not_found"
-
-
-class Retried(msgspec.Struct, frozen=True):
-    """What ``retry_dead`` did."""
-
-    count: int
-    """Jobs sent back."""
-    key_held: int
-    """Jobs that stay dead because another job holds their key."""
 
 
 class Page(Sequence[Item]):
@@ -127,12 +115,8 @@ class Jobs(Core):
             task=None if task is None else check_name("task", task),
         )
         storage = (await self.here()).storage
-        page = await storage.find(where, limit=check_count("limit", limit, most=_LARGEST_PAGE), after=after)
+        page = await storage.find(where, limit=check_count("limit", limit, most=LARGEST_PAGE), after=after)
         return Page(page.jobs, page.next)
-
-    async def adead_letters(self, queue: str | None = None, *, limit: int = 50, after: str | None = None) -> Page[Job]:
-        """Dead jobs, newest first."""
-        return await self.ajobs(state=State.DEAD, queue=queue, limit=limit, after=after)
 
     async def acancel(self, job: JobReference) -> CancelOutcome:
         """Stop a job: at once while it waits, on request while it runs."""
@@ -179,40 +163,6 @@ class Jobs(Core):
                 return found
             if verdict.status is Status.HELD:
                 raise KeyHeld(job_id, found.key or "", verdict.holder or "")
-
-    async def aretry_dead(self, queue: str | None = None, *, task: str | None = None) -> Retried:
-        """Send back all dead jobs that pass; those whose key another job holds stay, and are counted."""
-        storage = (await self.here()).storage
-        count = key_held = 0
-        async for jobs in self._pages(storage, queue, task):
-            changes = [change for change in map(lifecycle.retry, jobs) if change is not None]
-            verdicts = await storage.apply(changes)
-            for found, verdict in zip(jobs, verdicts, strict=True):
-                if verdict.status is Status.APPLIED:
-                    self._tell(events.QUEUED, found, 0, "retried")
-            count += sum(verdict.status is Status.APPLIED for verdict in verdicts)
-            key_held += sum(verdict.status is Status.HELD for verdict in verdicts)
-        return Retried(count, key_held)
-
-    async def aclear_dead_letters(self, queue: str | None = None, *, task: str | None = None) -> int:
-        """Remove all dead jobs that pass, and how many those were."""
-        storage = (await self.here()).storage
-        removed = 0
-        async for jobs in self._pages(storage, queue, task):
-            verdicts = await storage.delete([job.id for job in jobs])
-            removed += sum(verdict.status is Status.APPLIED for verdict in verdicts)
-        return removed
-
-    async def _pages(self, storage: Storage, queue: str | None, task: str | None) -> AsyncIterator[Sequence[Job]]:
-        after: str | None = None
-        where = Filter(frozenset({State.DEAD}), queue, task)
-        while True:
-            page = await storage.find(where, limit=_PAGE, after=after)
-            if page.jobs:
-                yield page.jobs
-            after = page.next
-            if after is None:
-                return
 
     async def acounts(self) -> Mapping[str, Mapping[State, int]]:
         """How many jobs are in each state, by queue."""

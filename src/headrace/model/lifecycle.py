@@ -20,6 +20,10 @@ CRASH_BUDGET = 3
 UNKNOWN_TASK_GRACE = 3600.0
 """Seconds that a job of an unknown task is parked, so that deploys can roll."""
 
+DEAD_REASONS = frozenset({"exhausted", "permanent", "given_up", "poison", "unknown_task"})
+"""Why a job can be dead: its attempts are used up; it said that it can never succeed; its error is in ``give_up_on``;
+it crashed alone, and too often; nobody knew its task for too long."""
+
 Command = Callable[[Job], Change | None]
 """An operator's wish about one job; None where the job's state doesn't allow it."""
 

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 
-from headrace import Headrace, RetryPolicy, current
+from headrace import Headrace, PermanentFailure, RetryPolicy, current
 from headrace.runtime.events import COMPLETED, RESCUED, Event
 from survival.ledger import Ledger
 
@@ -125,3 +125,12 @@ def block_thread(seconds: float) -> int:
 async def kill_its_process() -> None:
     trace("start", 0)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+async def die_once(number: int) -> int:
+    """Dead at its first attempt; completes once an operator has sent it back."""
+    trace("start", number)
+    if not current().job.history:
+        raise PermanentFailure(f"{number} dies once")
+    return number

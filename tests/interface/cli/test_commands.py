@@ -266,6 +266,52 @@ def test_dead_wants_a_yes(shell: Shell, option: str, left: str | None) -> None:
     assert (None if job is None else job.state) == left
 
 
+def test_dead_jobs_are_chosen_by_reason_error_and_time(shell: Shell) -> None:
+    no, other = dead_job(shell, "no"), dead_job(shell, "other")
+
+    def listed(*options: str) -> list[str]:
+        return [job["id"] for job in shell("dead", "shop:app", *options, "--json").json["jobs"]]
+
+    assert listed("--reason", "exhausted", "--error", "ValueError") == [other, no]
+    assert listed("--error", "ValueError: no") == [no]
+    assert listed("--reason", "poison") == []
+    assert listed("--finished-after", "1h") == [other, no]
+    assert listed("--finished-before", "90") == []
+    assert listed("--finished-before", "2020-01-01T00:00:00+00:00") == []
+    assert listed("--finished-after", "2020-01-01T00:00:00Z", "--limit", "1") == [other]
+    asked = shell("dead", "shop:app", "--retry", "--error", "ValueError: no")
+    assert (asked.code, asked.out) == (2, "1 dead job would be sent back\n")
+    assert shell("dead", "shop:app", "--retry", "--limit", "1", "--json").json == {"dead": 1}
+    done = shell("dead", "shop:app", "--retry", "--error", "ValueError: no", "--yes", "--json")
+    assert done.json == {"retried": 1, "key_held": 0}
+    assert shell("dead", "shop:app", "--clear", "--finished-after", "1h", "--yes").out == "1 dead job removed\n"
+    with shell.store() as app:
+        assert app.counts() == {"default": {State.PENDING: 1}}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--reason", "Poison"], "reason='Poison'"),
+        (["--finished-before", "2026-99-01"], "finished_before='2026-99-01'"),
+        (["--finished-before", "2026-01-01T00:00:00"], "naive datetime"),
+        (["--finished-after", "-5s"], "finished_after='-5s'"),
+        (["--limit", "0"], "limit=0"),
+        (["--retry", "--yes", "--limit", "-1"], "limit=-1"),
+        (["--clear", "--after", "x", "--yes"], "--after is for lists"),
+        (["--clear", "--retry-all"], "exclude each other"),
+        (["--task", "a b"], "task name 'a b'"),
+    ],
+)
+def test_dead_refuses_with_2(shell: Shell, options: list[str], words: str) -> None:
+    job_id = dead_job(shell)
+    ran = shell("dead", "shop:app", *options)
+    assert ran.code == 2
+    assert words in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert shell("show", "shop:app", job_id, "--json").json["state"] == "dead"
+
+
 # --- the store -------------------------------------------------------------------------------------------------------
 
 

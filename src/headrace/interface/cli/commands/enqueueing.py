@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
@@ -12,6 +12,7 @@ from headrace.interface.cli.applications import open_app
 from headrace.interface.cli.exits import UsageError
 from headrace.interface.cli.options import AsJson, StorageUrl
 from headrace.interface.cli.output import complain, print_json, say
+from headrace.interface.cli.reading import read_duration, read_instant
 from headrace.interface.template import Using
 from headrace.model.errors import InvalidOption
 from headrace.model.job import HIGH, LOW, NORMAL
@@ -47,14 +48,14 @@ def enqueue(
     app, task, text = _split(words)
     using = _using(
         queue=queue,
-        delay=_read(_duration, delay),
-        at=_read(_instant, at),
+        delay=_read(read_duration, delay),
+        at=_read(partial(read_instant, "at"), at),
         priority=_read(_priority, priority),
         key=key,
         until=until,
-        for_=_read(_duration, for_),
+        for_=_read(read_duration, for_),
         max_attempts=max_attempts,
-        timeout=_read(_duration, timeout),
+        timeout=_read(read_duration, timeout),
         id=job_id,
     )
     with open_app(app, storage, creates=True) as opened:
@@ -134,20 +135,9 @@ def _refuse_constant(name: str) -> object:
     raise UsageError(f"the arguments hold {name}, which is no JSON")
 
 
-def _duration(text: str) -> str | float:
-    return float(text) if text.replace(".", "", 1).isdecimal() and text.isascii() else text
-
-
 def _priority(text: str) -> int:
     if text in _PRIORITIES:
         return _PRIORITIES[text]
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return int(text)
     raise InvalidOption("priority", text, "it must be high, normal, low, or a whole number from 0 to 32,767")
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidOption("at", text, "it must be an ISO 8601 time, such as 2030-01-31T09:00:00+01:00") from None

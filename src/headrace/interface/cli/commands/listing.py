@@ -77,7 +77,6 @@ def stats(
         rows.append(["(all)", *totals.values()])
     print_table(["QUEUE", *(state.upper() for state in State)], rows)
     if len(shown) < len(counts):
-        left = sum(sum(counts[name].values()) for name in largest[_QUEUES:])
-        say(
-            f"{plural(len(counts) - len(shown), 'smaller queue')} with {plural(left, 'job')} left out; --all lists them"
-        )
+        left_out = plural(len(counts) - len(shown), "smaller queue")
+        jobs_left_out = plural(sum(sum(counts[name].values()) for name in largest[_QUEUES:]), "job")
+        say(f"{left_out} with {jobs_left_out} left out; --all lists them")
