@@ -22,6 +22,7 @@ from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.deadletters import Retried, Which
 from headrace.model import errors, job, lifecycle, outcome
 from headrace.model.command import CommandResult
+from headrace.model import errors, facts, job, lifecycle, outcome
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
 from headrace.runtime.settings import Settings
@@ -66,7 +67,7 @@ METHODS = {
     ),
     "built in": ("echo_task", "command_task", "pool_task"),
     "enqueueing": ("enqueue", "enqueue_many"),
-    "looking": ("job", "jobs", "dead_letters", "counts", "pending_count", "inflight_count"),
+    "looking": ("job", "jobs", "why", "dead_letters", "counts", "pending_count", "inflight_count"),
     "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),
     "waiting": ("join", "result"),
     "keeping": ("kv_get", "kv_delete"),
@@ -102,6 +103,8 @@ TYPES: Sequence[type] = (
     headrace.RetryPolicy,
     headrace.Schedule,
     Which,
+    facts.Why,
+    facts.Holder,
 )
 
 

@@ -20,6 +20,7 @@ from headrace.interface.cli.main import add_demo, application
 from headrace.interface.config import Options
 from headrace.interface.template import Using
 from headrace.model import errors
+from headrace.model.facts import Reason
 from headrace.runtime.events import EVENTS
 from headrace.runtime.settings import Settings
 
@@ -152,6 +153,12 @@ def commands() -> dict[str, set[str]]:
     add_demo()
     group = typer.main.get_command(application)
     return {name: {opt for one in found.params for opt in one.opts} for name, found in group.commands.items()}
+
+
+def test_every_reason_is_explained() -> None:
+    text = (DOCS / "how-to/why-does-it-not-run.md").read_text(encoding="utf-8")
+    tables = " ".join(line for line in text.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", tables)) >= set(Reason)
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -13,7 +13,9 @@ from headrace.interface.schedules import Schedules
 from headrace.interface.task import Call
 from headrace.interface.template import Using
 from headrace.interface.waiting import Waiting
+from headrace.interface.why import Explaining
 from headrace.model.duration import Duration
+from headrace.model.facts import Why
 from headrace.model.job import Job
 from headrace.model.schedule import Schedule
 from headrace.model.state import State
@@ -22,7 +24,7 @@ from headrace.storage.contract import Receipt
 R = TypeVar("R")
 
 
-class Blocking(DeadLetters, Waiting, Claims, KeyValues, Schedules):
+class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules):
     """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
 
     def enqueue(
@@ -59,6 +61,10 @@ class Blocking(DeadLetters, Waiting, Claims, KeyValues, Schedules):
     ) -> Page[Job]:
         """See ``adead_letters``."""
         return self.block("adead_letters", lambda: self.adead_letters(queue, limit=limit, after=after, **which))
+
+    def why(self, job: JobReference) -> Why:
+        """See ``awhy``."""
+        return self.block("awhy", self.awhy, job)
 
     def cancel(self, job: JobReference) -> CancelOutcome:
         """See ``acancel``."""

@@ -8,6 +8,7 @@ from headrace.model.duration import Duration, seconds
 from headrace.model.errors import JobCancelled, JobDead, JobExpired, JobNotFound, ResultNotKept, WaitTimeout
 from headrace.model.job import Job
 from headrace.model.state import FINAL, State
+from headrace.runtime.settings import Settings
 from headrace.storage.contract import Receipt, Storage
 from headrace.system.ids import age_of
 
@@ -63,7 +64,10 @@ class Waiting(Core):
                 return decode_result(final.result, handler.returns if handler else object)
 
     async def _missing(self, storage: Storage, job_id: str) -> JobNotFound:
-        shortest = min(keep.age for keep in self.settings.keep.values())
-        if age_of(job_id, await storage.now()) >= shortest:
-            return JobExpired(job_id)
-        return JobNotFound(job_id)
+        expired = is_expired(self.settings, job_id, await storage.now())
+        return JobExpired(job_id) if expired else JobNotFound(job_id)
+
+
+def is_expired(settings: Settings, job_id: str, now: int) -> bool:
+    """Whether a job that isn't there may have been removed by its age: whether its id is older than the retention."""
+    return age_of(job_id, now) >= min(keep.age for keep in settings.keep.values())

@@ -18,3 +18,5 @@ class Presence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The names of the tasks that it knows, sorted."""
     started_at: int = 0
     """Milliseconds since 1970 UTC, by the storage's clock."""
+    lease: float = 0.0
+    """Seconds that its lease lasts from each beat; 0 where it does not say."""

@@ -173,6 +173,34 @@ def test_show_hides_what_is_sensitive(shell: Shell) -> None:
     assert "hidden: the task is sensitive" in shell("show", "shop:app", job_id).out
 
 
+def test_why_says_what_is_in_the_way(shell: Shell) -> None:
+    waiting = enqueue(shell, "send", '{"to": "ada"}', "--delay", "1h")
+    ran = shell("why", "shop:app", waiting)
+    assert (ran.code, ran.err) == (0, "")
+    first, second = ran.out.splitlines()
+    assert first.startswith("It is not due before ")
+    assert second == "And then: No live worker serves queue 'email'."
+    told = shell("why", "--storage", "sqlite:///jobs.db", waiting, "--json").json
+    assert (told["reason"], told["job_id"], told["queue"]) == ("not_due", waiting, "email")
+    assert told["until"] == shell("show", "shop:app", waiting, "--json").json["due_at"]
+    assert [other["reason"] for other in told["then"]] == ["no_worker"]
+
+
+def test_why_of_a_dead_job_and_of_none(shell: Shell) -> None:
+    job_id = dead_job(shell, EVIL)
+    ran = shell("why", "shop:app", job_id)
+    assert ran.code == 0
+    assert "(exhausted): ValueError: " in ran.out
+    assert not set(ran.out) & {"\x1b", "\x07", "\u202e", "\x9b"}
+    ran = shell("why", "shop:app", UNKNOWN)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"headrace: job {UNKNOWN}: The store knows no such job.\n"
+    ran = shell("why", "shop:app", UNKNOWN, "--json")
+    assert (ran.code, ran.json["reason"]) == (1, "unknown")
+    for wrong in (["why", "shop:app"], ["why", "shop:app", UNKNOWN, UNKNOWN], ["why", "shop:app", "7"]):
+        assert shell(*wrong).code == 2
+
+
 def test_stored_text_can_not_steer_the_terminal(shell: Shell) -> None:
     job_id = dead_job(shell, EVIL)
     teller = enqueue(shell, "tell", json.dumps({"text": EVIL}))

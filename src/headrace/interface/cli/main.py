@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 import headrace
-from headrace.interface.cli.commands import dead, enqueueing, listing, moving, schedules, stores, working
+from headrace.interface.cli.commands import dead, enqueueing, explaining, listing, moving, schedules, stores, working
 from headrace.interface.cli.exits import FAILED, UsageError, exit_code
 from headrace.interface.cli.output import complain, prepare_streams
 from headrace.model.errors import HeadraceError
@@ -44,6 +44,7 @@ for _command in (
     working.worker,
     listing.jobs,
     listing.show,
+    explaining.why,
     listing.stats,
     enqueueing.enqueue,
     moving.cancel,
