@@ -6,7 +6,7 @@ Row 13 (cron expressions) comes with schedules; rows 17 to 23 are about stores a
 import asyncio
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from headrace import Headrace, RetryPolicy, State
+from headrace import Claim, Headrace, RetryPolicy, State
 from headrace.model.errors import (
     AlreadyRegistered,
     AppClosed,
@@ -98,6 +98,62 @@ def test_row_11_a_fold_is_honoured_and_zero_is_allowed(app: Headrace) -> None:
     assert app.job(task.using(delay=0).enqueue()).state is State.PENDING  # type: ignore[union-attr]
 
 
+EVERYWHERE: dict[str, Callable[[Headrace, Any], object]] = {
+    "claim(lease=)": lambda app, value: app.claim(lease=value),
+    "renew(lease=)": lambda app, value: app.renew(a_claim(app), lease=value),
+    "join(timeout=)": lambda app, value: app.join(OLD, timeout=value),
+    "result(timeout=)": lambda app, value: app.result(OLD, timeout=value),
+    "close(timeout=)": lambda app, value: app.close(timeout=value),
+    "queue(lease=)": lambda app, value: app.queue("q", lease=value),
+    "queue(retention=)": lambda app, value: app.queue("q", retention=value),
+    "task(timeout=)": lambda app, value: app.task(name="other", timeout=value)(lambda: None),
+    "task(retention=)": lambda app, value: app.task(name="other", retention=value)(lambda: None),
+    "using(timeout=)": lambda app, value: app.enqueue("t", {}, timeout=value),
+    "using(retention=)": lambda app, value: app.enqueue("t", {}, retention=value),
+    "using(for_=)": lambda app, value: app.enqueue("t", {}, key="k", for_=value),
+    "dead_letters(finished_after=)": lambda app, value: app.dead_letters(finished_after=value),
+    "dead_letters(finished_before=)": lambda app, value: app.dead_letters(finished_before=value),
+    "retry_dead(finished_after=)": lambda app, value: app.retry_dead(finished_after=value),
+    "clear_dead_letters(finished_before=)": lambda app, value: app.clear_dead_letters(finished_before=value),
+    "RetryPolicy.fixed": lambda app, value: RetryPolicy.fixed(3, value),
+    "RetryPolicy.linear": lambda app, value: RetryPolicy.linear(3, value),
+    "RetryPolicy.exponential": lambda app, value: RetryPolicy.exponential(3, value),
+    "RetryPolicy(cap=)": lambda app, value: RetryPolicy.exponential(3, cap=value),
+    **{
+        f"Headrace({option}=)": lambda app, value, option=option: Headrace("memory:", **{option: value})
+        for option in ("lease", "beat", "poll", "reap", "grace", "patience", "kill_after", "unknown_task_grace")
+    },
+    "Headrace(retention=)": lambda app, value: Headrace("memory:", retention={"dead": value}),
+}
+"""Everything that takes a duration, by what it is given to."""
+OLD = "01890000-0000-7000-8000-000000000000"
+"""The id of no job."""
+
+
+def a_claim(app: Headrace) -> Claim:
+    app.enqueue("t", {}, queue="by-hand")
+    (claim,) = app.claim("by-hand")
+    return claim
+
+
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_row_11_durations_that_mean_nothing_are_refused_everywhere(app: Headrace, place: str) -> None:
+    for value in (-1, float("nan"), float("inf"), float("-inf"), True, "soon", "1y", "-5s", b"5s", 1e300, 10**400):
+        with pytest.raises(InvalidDelay):
+            EVERYWHERE[place](app, value)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), True, "soon"], ids=str)
+def test_row_11_durations_of_workers_that_mean_nothing_are_refused(app: Headrace, value: Any) -> None:
+    async def main() -> None:
+        async with app.worker(["default"]) as worker:
+            with pytest.raises(InvalidDelay, match="within="):
+                await worker.idle(value)
+        await app.handles_here_closed()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("value", [-1, 32_768, True, 1.0, "high", None, float("nan")], ids=str)
 def test_row_12_priorities_out_of_range(app: Headrace, value: Any) -> None:
     task = app.task(name="t")(lambda: None)
@@ -123,6 +179,17 @@ def test_row_12_counts_out_of_range(app: Headrace, value: Any) -> None:
         app.claim(limit=value)
     with pytest.raises(InvalidOption, match="queues"):
         app.run({"q": value})
+    with pytest.raises(InvalidOption, match="max_attempts="):
+        app.enqueue("t", {}, max_attempts=value)
+    for look in (app.dead_letters, app.retry_dead, app.clear_dead_letters):
+        if not (value == 10**9 and look is not app.dead_letters):  # that many are allowed where they are not returned
+            with pytest.raises(InvalidOption, match="limit="):
+                look(limit=value)  # type: ignore[operator]
+    for option in ("crash_budget", "max_payload"):
+        if value not in ("3", 10**9):  # text is for the environment
+            with pytest.raises(InvalidOption, match=f"{option}="):
+                Headrace("memory:", **{option: value})
+    assert kept(app) == 0
 
 
 @pytest.mark.parametrize("value", [-1, True, "soon", float("nan"), float("inf")], ids=str)
@@ -161,12 +228,54 @@ def test_row_14_a_strict_enqueue_refuses_another_payload_and_writes_nothing(app:
     assert (kept(app), app.kv_get("a")) == (1, None)
 
 
+def test_row_14_a_key_is_kept_exactly_and_belongs_to_its_queue(app: Headrace) -> None:
+    keys = ["a", "A", " a", "a ", "é", "e\u0301", "%", "a/../b", "'; --", "\u202ea", "k" * 1024]
+    receipts = [app.enqueue("t", {}, key=key) for key in keys]
+    assert not any(receipt.duplicate for receipt in receipts)
+    assert [app.enqueue("t", {}, key=key).id for key in keys] == [receipt.id for receipt in receipts]
+    assert not any(app.enqueue("t", {}, key=key, queue="other").duplicate for key in keys)
+    assert kept(app) == 2 * len(keys)
+
+
+@pytest.mark.parametrize("differs", [{"task": "u"}, {"arguments": {"n": "1"}}, {"arguments": b"{}"}], ids=str)
+def test_row_14_what_another_task_or_payload_asked_for_is_not_run_and_said(app: Headrace, differs: Any) -> None:
+    same: dict[str, Any] = {"task": "t", "arguments": {"n": 1}}
+    first = app.enqueue(**same, key="k")
+    assert app.enqueue(**same, key="k").payload_differs is False
+    again = app.enqueue(**(same | differs), key="k")
+    assert (again.id, again.duplicate, again.payload_differs) == (first.id, True, True)
+
+
 def test_row_15_an_unknown_task_waits_for_a_newer_worker_and_burns_no_attempt(app: Headrace) -> None:
     receipt = app.enqueue("from.the.next.deploy")
     app.run(["default"], until_idle=True)
     job = app.job(receipt)
     assert job is not None
     assert (job.state, job.reason, job.attempt) == (State.SCHEDULED, "unknown_task", 0)
+
+
+def test_row_15_a_newer_worker_runs_what_an_older_one_parked(app: Headrace) -> None:
+    receipt = app.enqueue("from.the.next.deploy")
+    app.run(["default"], until_idle=True)
+    ran: list[int] = []
+    app.task(name="from.the.next.deploy")(lambda: ran.append(1))
+    app.run_now(receipt)
+    app.run(["default"], until_idle=True)
+    job = app.job(receipt)
+    assert job is not None
+    assert (ran, job.state, job.attempt) == ([1], State.COMPLETED, 1)
+
+
+def test_row_15_unknown_tasks_stop_no_other_job(app: Headrace) -> None:
+    @app.task
+    def known() -> str:
+        return "fine"
+
+    strangers = [app.enqueue("of.somebody.else", {"n": n}) for n in range(20)]
+    receipt = known.enqueue()
+    app.run({"default": 1}, until_idle=True)
+    assert app.result(receipt, 5) == "fine"
+    assert {app.job(stranger).reason for stranger in strangers} == {"unknown_task"}  # type: ignore[union-attr]
 
 
 def test_row_16_two_tasks_of_one_name_are_refused_at_import(app: Headrace) -> None:
@@ -192,6 +301,24 @@ def test_row_16_arguments_that_dont_fit_are_refused_at_the_caller(app: Headrace)
     with pytest.raises(ValueError, match="n"):
         call.enqueue("a", n="1")
     assert kept(app) == 0
+
+
+def test_row_16_options_that_mean_nothing_are_refused_at_import(app: Headrace) -> None:
+    first = app.task(name="t")(lambda: None)
+    again: Any = app.task
+    with pytest.raises(AlreadyRegistered):
+        again(name="t")(lambda: None)
+    with pytest.raises(InvalidOption, match="no such option"):
+        again(name="u", retries=3)(lambda: None)
+    with pytest.raises(InvalidOption, match="executor="):
+        again(name="u", executor="threads")(lambda: None)
+    with pytest.raises(InvalidOption, match="retry="):
+        again(name="u", retry=3)(lambda: None)
+    for option in ("retry_on", "give_up_on"):
+        with pytest.raises(InvalidOption, match=f"{option}="):
+            again(name="u", **{option: [ValueError("an error, not its type")]})(lambda: None)
+    assert [handler.name for handler in app.registry.all()] == ["t"]
+    assert first.name == "t"
 
 
 def test_row_16_a_plain_function_never_runs_on_the_loop(app: Headrace) -> None:

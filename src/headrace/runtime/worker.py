@@ -156,7 +156,10 @@ class Worker:
         await self.stop()
 
     async def idle(self, within: Duration = 0.0) -> None:
-        """Returns when the storage holds, in this worker's queues, no running job and none due within this time."""
+        """Returns when the storage holds, in this worker's queues, no running job and none due within this time.
+
+        Due jobs that nothing lets run, of a paused queue for one, are waited for like all others.
+        """
         limit = seconds(within, "within")
         while not (await self._is_idle(limit) and self._attempts.idle):
             await self._around.clock.sleep(_IDLE_LOOK)
