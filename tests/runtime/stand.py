@@ -29,6 +29,7 @@ class Stand:
         app.ids = Ids(self.clock, seed=1)
         app.spawn = VirtualSpawn()
         app.entropy = lambda: 0.5
+        app.company = None  # each worker is a process of its own
         app.bus = Bus(app.spawn, self.report)
         monkeypatch.setattr(running, "report", self.report)
         monkeypatch.setattr(app_module, "report", self.report)

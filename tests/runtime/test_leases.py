@@ -8,6 +8,8 @@ from stand import Stand, settle_loop
 
 from headrace import State
 from headrace.model.errors import LeaseLost, StoreBusy
+from headrace.runtime.attempts import Attempts
+from headrace.runtime.company import Company
 from headrace.storage.contract import Demand
 
 pytestmark = pytest.mark.anyio
@@ -204,6 +206,89 @@ async def test_a_crashed_job_waits_until_its_neighbours_finished_and_runs_alone(
     assert [names for names in together if "suspect" in names] == [{"suspect"}]
     assert stamped == [True]
     assert any(len(names) > 1 for names in together)
+
+
+async def test_workers_of_one_process_give_each_others_crashed_jobs_solitude(stand: Stand) -> None:
+    stand.app.company = Company()
+    running: list[str] = []
+    together: list[set[str]] = []
+
+    @stand.app.task
+    async def job(name: str, seconds: float) -> None:
+        running.append(name)
+        together.append(set(running))
+        await stand.pass_time(seconds)
+        running.remove(name)
+
+    suspects = [await job.aenqueue(f"suspect {n}", 5) for n in range(2)]
+    await crash(stand)
+    for n in range(40):
+        await job.using(delay=n / 2, queue=("default", "other")[n % 2]).aenqueue(f"neighbour {n}", 3)
+    async with stand.app.worker({"default": 4}), stand.app.worker({"default": 1, "other": 4}):
+        for suspect in suspects:
+            assert (await stand.app.ajoin(suspect, "5m")).state is State.COMPLETED
+        await stand.pass_time(60)
+    beside = [names for names in together if any(name.startswith("suspect") for name in names)]
+    assert sorted(map(sorted, beside)) == [["suspect 0"], ["suspect 1"]]
+    assert any(len(names) > 4 for names in together), "both workers were at work"
+    assert len(together) == 42
+    assert {record.outcome for suspect in suspects for record in (await stand.job(suspect)).history} == {"crashed"}
+
+
+async def test_a_worker_that_ends_leaves_no_claim_to_solitude_behind(stand: Stand) -> None:
+    stand.app.company = Company()
+
+    @stand.app.task
+    async def job(seconds: float) -> None:
+        await stand.pass_time(seconds)
+
+    suspect = await job.aenqueue(1)
+    await crash(stand)
+    endless = await job.using(queue="other").aenqueue(1000)
+    async with stand.app.worker(["other"]):
+        async with stand.app.worker(["default"]) as asking:
+            while not ((job_now := await stand.job(suspect)).crashes and job_now.state is State.RUNNING):
+                await stand.pass_time(1)
+            await asking.stop(0)  # while it waits for the other's endless job to end
+        assert (await stand.job(suspect)).state is State.PENDING
+        quick = await job.using(queue="other").aenqueue(1)
+        assert (await stand.app.ajoin(quick, "10s")).state is State.COMPLETED
+        assert (await stand.job(endless)).state is State.RUNNING
+    async with stand.app.worker(["default"]):
+        assert (await stand.app.ajoin(suspect, "1m")).state is State.COMPLETED
+
+
+def test_a_company_lets_one_ask_and_the_others_wait() -> None:
+    company = Company()
+    one, two = (Attempts({"default": 4}, lambda: None) for _ in range(2))
+    for attempts in (one, two):
+        company.join(attempts)
+    assert company.begin_claim(two)
+    assert not company.ask(one), "the other is about to begin something"
+    assert not company.begin_claim(two)
+    company.end_claim(two)
+    two.running = 1
+    assert not company.ask(one)
+    two.running = 0
+    assert company.ask(one)
+    assert not company.ask(two), "the first that asked has it"
+    company.release(two)
+    assert company.ask(one)
+    company.release(one)
+    assert company.ask(two)
+    company.leave(two)
+    assert company.begin_claim(one)
+
+
+def test_after_a_fork_the_parents_workers_are_no_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    company = Company()
+    parents, own = (Attempts({"default": 4}, lambda: None) for _ in range(2))
+    company.join(parents)
+    parents.running = 3
+    assert not company.ask(parents)
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    company.join(own)
+    assert company.ask(own)
 
 
 async def test_without_solitude_for_a_lease_a_crashed_job_goes_back_unharmed(stand: Stand) -> None:

@@ -9,6 +9,7 @@ from stand import EXACT, Stand, gaps_of, settle_loop
 
 from headrace import CancelOutcome, Job, RetryPolicy, Snooze, State
 from headrace.model.errors import LeaseLost, StoreBusy
+from headrace.model.record import QUEUE, Put
 
 pytestmark = pytest.mark.anyio
 
@@ -357,6 +358,23 @@ async def test_jobs_claimed_while_the_worker_was_told_to_stop_go_back_unharmed(s
 
 
 # --- idle -------------------------------------------------------------------------------------------------------------
+
+
+async def test_idle_waits_for_the_due_jobs_of_a_paused_queue(stand: Stand) -> None:
+    @stand.app.task
+    async def fine() -> None: ...
+
+    storage = await stand.storage()
+    await storage.put([Put(QUEUE, "default", '{"paused":true}')])
+    receipt = await fine.aenqueue()
+    async with stand.app.worker(["default"]) as worker:
+        idle = asyncio.ensure_future(worker.idle())
+        await stand.pass_time(60)
+        assert not idle.done()
+        assert (await stand.app.awhy(receipt)).reason == "queue_paused"
+        await storage.put([Put(QUEUE, "default", "{}")])
+        await idle
+    assert (await stand.job(receipt)).state is State.COMPLETED
 
 
 async def test_idle_looks_ahead_as_far_as_it_is_asked(stand: Stand) -> None:

@@ -20,6 +20,7 @@ from headrace.model.record import QUEUE, Expect, Put, QueueControl
 from headrace.model.retry import RetryPolicy
 from headrace.model.routing import Route, Routers
 from headrace.runtime import events
+from headrace.runtime.company import COMPANY, Company
 from headrace.runtime.events import Bus, Event
 from headrace.runtime.registry import Registry
 from headrace.storage.contract import Receipt, Storage
@@ -62,6 +63,7 @@ class Core:
         self.routers = Routers()
         self.declared_schedules = DeclaredSchedules()
         self.entropy = jitter_source()
+        self.company: Company | None = COMPANY
         self.bus = Bus(self.spawn, report)
         for event_id in LOGGED:
             self.bus.on(event_id, log_event)

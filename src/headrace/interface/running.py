@@ -163,6 +163,7 @@ class Running(Declarations):
             start_hooks=tuple(self.start_hooks),
             stop_hooks=tuple(self.stop_hooks),
             policies=self.queue_policies(),
+            company=self.company,
             exit=end_process,
         )
 

@@ -10,6 +10,7 @@ from headrace.model.change import Status
 from headrace.model.job import Job
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.attempts import Attempts
+from headrace.runtime.company import Company
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import turn, wait_for
@@ -37,11 +38,13 @@ class Producer:
         clock: Clock,
         completer: Completer,
         services: Services,
+        company: Company,
     ) -> None:
         self._worker_id, self._queues = worker_id, attempts.queues
         self._storage, self._registry = storage, registry
         self._attempts, self._lanes = attempts, lanes
-        self._settings, self._clock, self._completer, self._services = settings, clock, completer, services
+        self._settings, self._clock, self._completer = settings, clock, completer
+        self._services, self._company = services, company
         self._dry: set[str] = set()
         """Queues that gave less than was asked: not asked again before a notice or the poll."""
         self._held_back: set[str] = set()
@@ -92,14 +95,25 @@ class Producer:
         demands = self._demands()
         if not demands:
             return await self._wait()
+        if not self._company.begin_claim(self._attempts):
+            await wait_for(self._freed, self._settings.poll)
+            return 0.0
+        try:
+            claimed = await self._claim(demands)
+        finally:
+            self._company.end_claim(self._attempts)
+        if claimed:
+            await turn()  # handlers first: the next look at the storage competes with them for the interpreter
+        return 0.0
+
+    async def _claim(self, demands: Sequence[Demand]) -> bool:
+        """Whether there was anything."""
         notices = self._notices
         jobs = await self._storage.claim(self._worker_id, demands)
         if notices == self._notices:  # else something came after the look
             self._note_dry(demands, jobs)
         self._start(jobs)
-        if jobs:
-            await turn()  # handlers first: the next look at the storage competes with them for the interpreter
-        return 0.0
+        return bool(jobs)
 
     def _demands(self) -> Sequence[Demand]:
         if self._completer.waiting > _MOST_UNSETTLED:
@@ -169,10 +183,14 @@ class Producer:
         """Nothing else may run in this process beside such a job; the others are let finish first."""
         job, deadline = self._lonely[0]
         patience = deadline - self._clock.monotonic()
-        if self._attempts.running == 0:
-            await self._run_alone(job)
+        if self._company.ask(self._attempts):
+            try:
+                await self._run_alone(job)
+            finally:
+                self._company.release(self._attempts)
         elif patience <= 0:
             self._lonely.popleft()
+            self._company.release(self._attempts)
             self._completer.add(Settlement(job, lifecycle.await_solitude(job, self._settings.lease)))
         else:
             self._freed.clear()
@@ -204,4 +222,5 @@ class Producer:
         jobs = [*self._too_late, *(job for job, _ in self._lonely)]
         self._too_late.clear()
         self._lonely.clear()
+        self._company.release(self._attempts)
         return jobs

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 
 from headrace.model.retry import RetryPolicy
+from headrace.runtime.company import Company
 from headrace.runtime.events import Bus
 from headrace.runtime.executor import Middleware
 from headrace.runtime.loop import Report
@@ -29,5 +30,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     stop_hooks: Sequence[Hook] = ()
     policies: Mapping[str, RetryPolicy] = {}
     """Retry policies by queue."""
+    company: Company | None = None
+    """The workers of this process; None for one that counts as alone in it."""
     exit: Callable[[int], None] | None = None
     """Ends the process where a handler can't be stopped otherwise; None where the process isn't ours to end."""

@@ -17,6 +17,7 @@ from headrace.model.outcome import Failure, Raised
 from headrace.model.state import State
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
+from headrace.runtime.company import Company
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
@@ -65,9 +66,18 @@ class Worker:
         self._completer = Completer(storage, around.clock, around.entropy, around.report, self._settled)
         self._notebook = WorkerNotebook(storage, around.clock, self._wake_notes)
         self._notes = Loop("notes", self._notebook.step, around.entropy, around.report)
-        services = Services(self._notebook, around.clock, around.new_id)
+        self._company = around.company or Company()
         self._producer = Producer(
-            worker_id, storage, registry, self._attempts, self._lanes, settings, around.clock, self._completer, services
+            worker_id,
+            storage,
+            registry,
+            self._attempts,
+            self._lanes,
+            settings,
+            around.clock,
+            self._completer,
+            Services(self._notebook, around.clock, around.new_id),
+            self._company,
         )
         self._settler = Settler(settings, around, self._notebook)
         self._followups = Followups(storage, self._narrator, around.report)
@@ -91,6 +101,7 @@ class Worker:
 
     async def start(self) -> None:
         """The lease first, then hooks, then loops."""
+        self._company.join(self._attempts)
         await self._storage.beat(self.id, (), self._settings.lease)
         self._heart = Heart(
             self.id,
@@ -135,6 +146,7 @@ class Worker:
         if self._heart is not None:
             self._heart.stop()
         self._notes.stop()
+        self._company.leave(self._attempts)
         self._completer.give_up()
         self._threads.close()
         if self._processes is not None:
