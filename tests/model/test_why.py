@@ -197,8 +197,13 @@ SENTENCES: list[tuple[Facts, str, dict[str, Any]]] = [
     (facts(put_back("failed", attempt=1), **ABLE), f"Attempt 1 failed (without an error): {AGAIN}.", {"attempt": 1}),
     (
         facts(put_back("crashed", crashes=1), **ABLE),
-        f"Its worker vanished (once by now), which is no failure: {AGAIN}, alone.",
+        f"Its worker or process died under it (once by now), which is no failure: {AGAIN}, alone.",
         {"attempt": 1, "until": SOON},
+    ),
+    (
+        facts(put_back("crashed", crashes=2), in_process=True, **ABLE),
+        f"Its worker or process died under it (2 times by now), which is no failure: {AGAIN}.",
+        {"attempt": 2},
     ),
     (
         facts(put_back("unknown_task", parked_at=NOW - 200_000), grace=3600.0, **ABLE),

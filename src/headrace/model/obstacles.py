@@ -52,7 +52,7 @@ def will_run(facts: Facts, job: Job) -> Why:
     """Nothing is in its way."""
     others = max(0, facts.due - (job.state is State.PENDING))
     slots = sum(worker.presence.queues.get(job.queue, 0) for worker in facts.workers)
-    begin = "It is due, and will run alone" if job.crashes else "It is due, and will run"
+    begin = f"It is due, and will run{_alone(facts, job)}"
     if job.cancel_requested:
         begin = "Somebody wants it stopped: it ends cancelled"
     sentence = (
@@ -94,7 +94,8 @@ def _not_due(facts: Facts, job: Job) -> Why:
             return told(reason=Reason.RETRYING, sentence=sentence, attempt=job.attempt, max_attempts=facts.max_attempts)
         case "crashed":
             times = "once" if job.crashes == 1 else f"{job.crashes:,} times"
-            sentence = f"Its worker vanished ({times} by now), which is no failure: {again}, alone."
+            alone = _alone(facts, job).replace(" ", ", ")
+            sentence = f"Its worker or process died under it ({times} by now), which is no failure: {again}{alone}."
             return told(reason=Reason.CRASHED, sentence=sentence, attempt=job.crashes)
         case "unknown_task":
             return told(reason=Reason.PARKED, sentence=_parked(facts, job, again), since=job.parked_at)
@@ -111,6 +112,11 @@ def _not_due(facts: Facts, job: Job) -> Why:
             return told(reason=Reason.SNOOZED, sentence=f"Its handler snoozed it: {again}.")
         case _:
             return told(reason=Reason.NOT_DUE, sentence=f"It is not due before {when}.")
+
+
+def _alone(facts: Facts, job: Job) -> str:
+    """A process of its own is solitude enough."""
+    return " alone" if job.crashes and not facts.in_process else ""
 
 
 def _parked(facts: Facts, job: Job, again: str) -> str:
