@@ -17,7 +17,7 @@ class Company:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._members: WeakSet[Attempts] = WeakSet()
-        self._claiming: WeakSet[Attempts] = WeakSet()
+        self._claiming: set[Attempts] = set()
         self._asking: Attempts | None = None
 
     def join(self, attempts: Attempts) -> None:
