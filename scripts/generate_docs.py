@@ -20,9 +20,8 @@ from headrace.interface.cli import main as cli
 from headrace.interface.cli.exits import exit_code
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.deadletters import Retried, Which
-from headrace.model import errors, job, lifecycle, outcome
-from headrace.model.command import CommandResult
 from headrace.model import errors, facts, job, lifecycle, outcome
+from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
 from headrace.runtime.settings import Settings
