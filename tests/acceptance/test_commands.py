@@ -1,6 +1,7 @@
 """Commands and companions as real workers run them: whatever ends an attempt, its processes are dead before it does."""
 
 import os
+import random
 import select
 import signal
 import subprocess
@@ -115,6 +116,36 @@ def test_every_process_is_dead_before_a_stopping_worker_hands_the_job_back(
     job = app.job(receipt)
     assert job is not None
     assert (job.state, job.attempt) == (State.PENDING, 0)
+
+
+RESTLESS = """
+exec 9>"$0"
+(setsid sh -c 'trap "" TERM; exec sleep 1000' &)
+sleep 0.0$1
+kill -$2 $$
+exec sleep 1000
+"""
+"""It ends by itself, by a signal that it can't survive, or never; and leaves a stubborn daemon."""
+
+
+def test_a_storm_of_timeouts_and_cancels_leaves_nothing(app: Headrace, tmp_path: Path, witness: Witness) -> None:
+    chance = random.Random(7)
+    run = app.command_task(root=tmp_path)
+    held = os.open(witness.path, os.O_WRONLY)
+    os.write(held, b"up\n")
+    witness.hear("up")
+    receipts = []
+    with app.background({"default": 8}):
+        for _ in range(60):
+            words = [witness.path, str(chance.randrange(10)), chance.choice(["TERM", "KILL", "STOP", "0"])]
+            timeout = chance.choice([0.01, 0.03, 0.06, 0.1, 0.3])
+            receipts.append(run.using(timeout=timeout).enqueue(["sh", "-c", RESTLESS, *words]))
+            if chance.random() < 0.3:
+                app.cancel(chance.choice(receipts))
+        states = {joined(app, receipt).state for receipt in receipts}
+        os.close(held)
+        assert not witness.is_held()
+    assert states == {State.DEAD, State.CANCELLED}
 
 
 WORKER = """

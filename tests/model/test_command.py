@@ -105,8 +105,14 @@ def test_variables_that_are_not_allowed_are_refused(env: Mapping[str, str]) -> N
         check_command(Bounds("/", (), 1), Command(["ls"], env=env))
 
 
+def test_the_value_of_a_refused_variable_is_not_told() -> None:
+    with pytest.raises(InvalidOption) as caught:
+        check_command(BOUNDS, Command(["ls"], env={"API_KEY": "s3cret"}))
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_variable_has_no_nul() -> None:
-    with pytest.raises(InvalidOption, match="no NUL"):
+    with pytest.raises(InvalidOption, match="its value has a NUL"):
         check_command(BOUNDS, Command(["ls"], env={"PATH": "/bin\0"}))
 
 

@@ -3,8 +3,21 @@
 from datetime import timedelta
 from typing import assert_type
 
-from headrace import Call, Headrace, Job, Page, Receipt, RetryPolicy, Schedule, State, Task, parse_cron
+from headrace import (
+    Call,
+    Headrace,
+    Job,
+    Page,
+    PrefixRouter,
+    Receipt,
+    RetryPolicy,
+    Schedule,
+    State,
+    Task,
+    parse_cron,
+)
 from headrace.interface.jobs import CancelOutcome
+from headrace.model.command import CommandResult
 
 app = Headrace("memory:", lease="30s", poll=timedelta(seconds=1))
 
@@ -61,6 +74,12 @@ async def main() -> None:
     app.schedule("odd", every=5, job=send.call("a"), catch_up="some")  # type: ignore[arg-type]
     await app.aedit_schedule("nightly", cro="* * * * *")  # type: ignore[call-arg]
 
+    command = app.command_task(root="/", queue="slow", timeout="1m")
+    assert_type(await command.aenqueue(["ls"], cwd="sub"), Receipt[CommandResult])
+    assert_type(app.pool_task("pool", argv=["cat"]).enqueue({"a": 1}), Receipt[object])
+    app.add_router(PrefixRouter({"gh_": "gh"}))
+    app.add_router(lambda task: "gh" if task == "x" else None)
+
     await send.aenqueue(1)  # type: ignore[arg-type]
     await send.aenqueue()  # type: ignore[call-arg]
     send.enqueue("a", topic="b")  # type: ignore[call-arg]
@@ -69,6 +88,9 @@ async def main() -> None:
     plain.using(dely="10m")  # type: ignore[call-arg]
     plain.using(until="soon")  # type: ignore[arg-type]
     delayed.enqueue("1")  # type: ignore[arg-type]
+    app.command_task()  # type: ignore[call-arg]
+    app.command_task(root="/", shell=True)  # type: ignore[call-arg]
+    app.add_router(lambda task: 3)  # type: ignore[arg-type, return-value]
     Headrace(leese="1s")  # type: ignore[call-arg]
     app.task(executor="gpu")  # type: ignore[call-overload]
     text: str = await app.aresult(receipt)  # type: ignore[assignment]

@@ -101,9 +101,9 @@ def check_command(bounds: Bounds, command: Command) -> None:
     for name, value in (command.env or {}).items():
         if name not in bounds.environment:
             allowed = f"only these may be set: {', '.join(bounds.environment) or 'none'}"
-            raise InvalidOption("env", {name: value}, allowed)
+            raise InvalidOption("env", name, allowed)  # its value may be a secret
         if "\0" in value:
-            raise InvalidOption("env", {name: value}, "a value has no NUL")
+            raise InvalidOption("env", name, "its value has a NUL")
 
 
 def _is_inside(path: str, root: str) -> bool:
