@@ -2,7 +2,8 @@
 
 from headrace.interface.app import Headrace
 from headrace.interface.claims import Claim
-from headrace.interface.jobs import CancelOutcome, Page
+from headrace.interface.jobs import CancelOutcome
+from headrace.interface.page import Page
 from headrace.interface.task import Call, Task
 from headrace.model.cron import Cron, parse_cron
 from headrace.model.error_chain import format_error_chain

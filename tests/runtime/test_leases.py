@@ -260,7 +260,7 @@ async def test_a_worker_that_ends_leaves_no_claim_to_solitude_behind(stand: Stan
 
 def test_a_company_lets_one_ask_and_the_others_wait() -> None:
     company = Company()
-    one, two = (Attempts({"default": 4}, lambda: None) for _ in range(2))
+    one, two = (Attempts({"default": 4}, lambda: None, lambda _: None) for _ in range(2))
     for attempts in (one, two):
         company.join(attempts)
     assert company.begin_claim(two)
@@ -282,7 +282,7 @@ def test_a_company_lets_one_ask_and_the_others_wait() -> None:
 
 def test_after_a_fork_the_parents_workers_are_no_company(monkeypatch: pytest.MonkeyPatch) -> None:
     company = Company()
-    parents, own = (Attempts({"default": 4}, lambda: None) for _ in range(2))
+    parents, own = (Attempts({"default": 4}, lambda: None, lambda _: None) for _ in range(2))
     company.join(parents)
     parents.running = 3
     assert not company.ask(parents)

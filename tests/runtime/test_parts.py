@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -210,14 +211,14 @@ async def test_lanes_join_waits_for_lanes_that_lanes_started() -> None:
     ended: list[Any] = []
 
     async def run(attempt: Any) -> None:
-        await clock.sleep(attempt)
+        await clock.sleep(attempt.length)
         ended.append(attempt)
 
     lanes = Lanes(run, clock)
-    lanes.put([0.1, 0.1, 5, 5, 5, 5])  # type: ignore[list-item] # a length stands for an attempt
+    lanes.put([SimpleNamespace(length=length) for length in (0.1, 0.1, 5, 5, 5, 5)])  # type: ignore[misc]
     assert await lanes.join(10)
     assert len(ended) == 6
-    lanes.put([5])  # type: ignore[list-item]
+    lanes.put([SimpleNamespace(length=5)])  # type: ignore[list-item]
     assert not await lanes.join(1)
     assert await lanes.join(10)
 
@@ -237,7 +238,7 @@ async def test_lanes_let_the_loop_turn_though_no_handler_waits() -> None:
         done.append(attempt)
 
     lanes = Lanes(run, Ticking())
-    lanes.put(range(100))  # type: ignore[arg-type]
+    lanes.put([SimpleNamespace() for _ in range(100)])  # type: ignore[misc]
     asyncio.get_running_loop().call_soon(lambda: turned.append(len(done)))
     await lanes.join(1)
     assert len(done) == 100

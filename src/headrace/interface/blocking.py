@@ -6,17 +6,22 @@ from typing import Any, TypeVar, Unpack, overload
 from headrace.interface.claims import Claim, Claims
 from headrace.interface.core import DEFAULT_QUEUE, JobReference
 from headrace.interface.deadletters import DeadLetters, Retried, Which
-from headrace.interface.jobs import CancelOutcome, Page
+from headrace.interface.jobs import CancelOutcome
 from headrace.interface.kv import KeyValues
+from headrace.interface.page import Page
 from headrace.interface.schedule_plan import Edit, Plan
 from headrace.interface.schedules import Schedules
+from headrace.interface.steps import Steps
 from headrace.interface.task import Call
 from headrace.interface.template import Using
 from headrace.interface.waiting import Waiting
+from headrace.interface.watching import KnownWorker, Since, Watching
 from headrace.interface.why import Explaining
 from headrace.model.duration import Duration
 from headrace.model.facts import Why
 from headrace.model.job import Job
+from headrace.model.metric import Interval, Metric
+from headrace.model.retention import Retention
 from headrace.model.schedule import Schedule
 from headrace.model.state import State
 from headrace.storage.contract import Receipt
@@ -24,7 +29,7 @@ from headrace.storage.contract import Receipt
 R = TypeVar("R")
 
 
-class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules):
+class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules, Watching, Steps):
     """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
 
     def enqueue(
@@ -113,6 +118,54 @@ class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules):
     def inflight_count(self, queue: str | None = None) -> int:
         """See ``ainflight_count``."""
         return self.block("ainflight_count", self.ainflight_count, queue)
+
+    def workers(self, *, limit: int = 50, after: str | None = None) -> Page[KnownWorker]:
+        """See ``aworkers``."""
+        return self.block("aworkers", lambda: self.aworkers(limit=limit, after=after))
+
+    def metrics(
+        self,
+        queue: str | None = None,
+        *,
+        since: Since = "1h",
+        until: Since | None = None,
+        limit: int = 1_000,
+        after: str | None = None,
+    ) -> Page[Metric]:
+        """See ``ametrics``."""
+        return self.block("ametrics", lambda: self.ametrics(queue, since=since, until=until, limit=limit, after=after))
+
+    def timeline(
+        self,
+        queue: str | None = None,
+        *,
+        since: Since = "10m",
+        until: Since | None = None,
+        limit: int = 1_000,
+        after: str | None = None,
+    ) -> Page[Interval]:
+        """See ``atimeline``."""
+        return self.block(
+            "atimeline", lambda: self.atimeline(queue, since=since, until=until, limit=limit, after=after)
+        )
+
+    def rescue_once(self) -> int:
+        """See ``arescue_once``."""
+        return self.block("arescue_once", self.arescue_once)
+
+    def prune_once(
+        self, queue: str | None = None, *, older: Duration | None = None, state: str | State | None = None
+    ) -> int:
+        """See ``aprune_once``."""
+        return self.block("aprune_once", lambda: self.aprune_once(queue, older=older, state=state))
+
+    def roll_metrics_once(self) -> int:
+        """See ``aroll_metrics_once``."""
+        return self.block("aroll_metrics_once", self.aroll_metrics_once)
+
+    def set_retention(self, queue: str, retention: Retention | None) -> None:
+        """See ``aset_retention``."""
+        return self.block("aset_retention", self.aset_retention, queue, retention)
 
     def join(self, job: JobReference, timeout: Duration | None = None) -> Job:
         """See ``ajoin``."""

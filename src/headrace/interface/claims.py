@@ -137,7 +137,7 @@ class Claims(Core):
         if (await storage.apply([change]))[0].status is not Status.APPLIED:
             raise LeaseLost(change.job_id)
         narrator = self._narrator(claim.job.worker or "")
-        narrator.answered(claim.job, change, None)
+        narrator.answered(claim.job, change)
         if change.then and narrator.tells_of_queued:
             await announce(storage, narrator, change.then)
 
@@ -156,7 +156,7 @@ class Claims(Core):
                 verdicts = await storage.apply(drops)
                 for job, drop, verdict in zip(unwanted, drops, verdicts, strict=True):
                     if verdict.status is Status.APPLIED:
-                        narrator.answered(job, drop, None)
+                        narrator.answered(job, drop)
             if len(unwanted) < len(jobs) or not jobs:
                 return [job for job in jobs if not job.cancel_requested]
 

@@ -7,8 +7,9 @@ import msgspec
 
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import InvalidOption
+from headrace.model.retention import by_state, check_retention
 from headrace.model.retry import RetryPolicy
-from headrace.model.state import FINAL, State
+from headrace.model.state import State
 from headrace.runtime.settings import Settings
 from headrace.storage.contract import Keep
 
@@ -85,21 +86,23 @@ def _settings(given: Mapping[str, object]) -> Settings:
 
 
 def _duration(name: str, value: object) -> float:
-    if isinstance(value, str) and value.replace(".", "", 1).isdecimal():
-        value = float(value)  # from the environment, a bare number of seconds
-    return seconds(value, name, least=_LEAST.get(name, 0.0))  # type: ignore[arg-type] # seconds refuses other types
+    return seconds(_bare(value), name, least=_LEAST.get(name, 0.0))  # type: ignore[arg-type] # seconds refuses others
+
+
+def _bare(value: object) -> object:
+    """From the environment, a bare number of seconds."""
+    return float(value) if isinstance(value, str) and value.replace(".", "", 1).isdecimal() else value
 
 
 def _keep(value: object) -> dict[State, Keep]:
     if isinstance(value, str) and all("=" in part for part in value.split(",")):
         value = dict(part.strip().split("=", 1) for part in value.split(","))
+        value = {name: _bare(age) for name, age in value.items()}
     if not isinstance(value, Mapping):
         raise InvalidOption("retention", value, 'it must be a mapping such as {"completed": "24h", "dead": "30d"}')
     keep = dict(Settings().keep)
-    for name, age in value.items():
-        if name not in {str(state) for state in FINAL}:
-            raise InvalidOption("retention", name, "its keys are completed, cancelled and dead")
-        keep[State(name)] = Keep(_duration(f"retention[{name!r}]", age), keep[State(name)].most)
+    for name, age in by_state(check_retention(value)).items():
+        keep[State(name)] = Keep(age, keep[State(name)].most)
     return keep
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.interface.config import Options, configure
+from headrace.interface.controls import declare_controls
 from headrace.interface.declared_schedules import DeclaredSchedules
 from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
@@ -16,7 +17,7 @@ from headrace.model import routing
 from headrace.model.errors import InvalidOption, PayloadDiffers
 from headrace.model.job import NORMAL, Job, NewJob
 from headrace.model.names import check_name
-from headrace.model.record import QUEUE, Expect, Put, QueueControl
+from headrace.model.record import QueueControl
 from headrace.model.retry import RetryPolicy
 from headrace.model.routing import Route, Routers
 from headrace.runtime import events
@@ -46,7 +47,8 @@ class Queue(msgspec.Struct, frozen=True):
     backoff: bool = True
     lease: float | None = None
     priority: int | None = None
-    retention: float | None = None
+    retention: dict[str, float] | None = None
+    """Seconds, by state."""
 
 
 class Core:
@@ -85,13 +87,14 @@ class Core:
         )
 
     async def _declare(self, storage: Storage) -> None:
-        controls = [
-            Put(QUEUE, name, msgspec.json.encode(QueueControl(queue.concurrency)).decode(), Expect.ABSENT)
-            for name, queue in self.queues.items()
-            if queue.concurrency is not None
-        ]
-        if controls:
-            await storage.put(controls)
+        await declare_controls(
+            storage,
+            {
+                name: QueueControl(queue.concurrency, retention=queue.retention)
+                for name, queue in self.queues.items()
+                if queue.concurrency is not None or queue.retention is not None
+            },
+        )
         await self.declared_schedules.write(storage)
 
     def route_for(self, task: str, queue: str | None = None) -> Route:
@@ -99,7 +102,7 @@ class Core:
         name = self.routers.queue_for(task) if queue is None else check_name("queue", queue)
         declared = self.queues.get(name, Queue())
         priority = NORMAL if declared.priority is None else declared.priority
-        return Route(name, priority, declared.retention, fixed=queue is not None)
+        return Route(name, priority, fixed=queue is not None)
 
     async def here(self) -> Handle:
         """The storage handle of the running loop."""

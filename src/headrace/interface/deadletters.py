@@ -10,7 +10,8 @@ import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import JobReference, id_of
-from headrace.interface.jobs import LARGEST_PAGE, Jobs, Page
+from headrace.interface.jobs import LARGEST_PAGE, Jobs
+from headrace.interface.page import Page
 from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.duration import Duration, instant, seconds

@@ -14,6 +14,7 @@ from headrace.model.codec import CheckedSignature, Signature
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import InvalidOption, RoutingFailed
 from headrace.model.names import check_name
+from headrace.model.retention import Retention, by_state, check_retention
 from headrace.model.retry import RetryPolicy
 from headrace.model.routing import Router, as_router
 from headrace.runtime.events import EVENTS, Listener
@@ -63,7 +64,7 @@ class Declarations(Core):
         give_up_on: type[BaseException] | Sequence[type[BaseException]] = (),
         executor: Literal["thread", "process"] | None = None,
         priority: int | None = None,
-        retention: Duration | None = None,
+        retention: Retention | None = None,
         sensitive: bool = False,
     ) -> Decorate: ...
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -71,8 +72,8 @@ class Declarations(Core):
 
         ``name`` defaults to module.function. ``async def`` runs on the loop, ``def`` in a thread;
         ``executor="process"`` runs either in a process that a timeout really kills. ``timeout`` is per attempt.
-        Where ``retry_on`` is given only these exceptions are tried again; ``give_up_on`` never are. ``sensitive``
-        hides the arguments in listings.
+        Where ``retry_on`` is given only these exceptions are tried again; ``give_up_on`` never are. ``retention``,
+        for all final states or by state, wins over that of the queue. ``sensitive`` hides the arguments in listings.
         """
         if function is not None:
             return self._register(function, {})
@@ -99,7 +100,7 @@ class Declarations(Core):
             retry=retry,
             retry_on=_exceptions("retry_on", options.pop("retry_on", ())),
             give_up_on=_exceptions("give_up_on", options.pop("give_up_on", ())),
-            retention=None if retention is None else seconds(retention, "retention"),
+            retention=None if retention is None else check_retention(retention),
             sensitive=bool(options.pop("sensitive", False)),
             returns=returns_of(function),
         )
@@ -117,12 +118,13 @@ class Declarations(Core):
         backoff: bool = True,
         lease: Duration | None = None,
         priority: int | None = None,
-        retention: Duration | None = None,
+        retention: Retention | None = None,
     ) -> None:
         """Declare a queue, before the tasks that name it.
 
-        ``concurrency`` is the most jobs that run at once over all workers, written if the store has none: an
-        operator's value wins. ``backoff=False`` retries without delay. ``lease`` is for ``claim``.
+        ``concurrency`` is the most jobs that run at once over all workers; ``retention`` is how long final jobs are
+        kept, for all final states or by state. Both are written if the store has none: an operator's value wins.
+        ``backoff=False`` retries without delay. ``lease`` is for ``claim``.
         """
         self.queues[check_name("queue", name)] = Queue(
             concurrency=None
@@ -132,7 +134,7 @@ class Declarations(Core):
             backoff=backoff,
             lease=None if lease is None else seconds(lease, "lease", least=0.01),
             priority=None if priority is None else check_priority(priority),
-            retention=None if retention is None else seconds(retention, "retention"),
+            retention=None if retention is None else by_state(check_retention(retention)),
         )
 
     def add_router(self, router: Router | Mapping[str, str]) -> None:

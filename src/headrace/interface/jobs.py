@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Unpack
 
 from headrace.interface.config import check_count
 from headrace.interface.core import Core, JobReference, id_of
+from headrace.interface.page import Page
 from headrace.interface.task import Call
 from headrace.interface.template import Template, Using, refine, template_for
 from headrace.model import lifecycle
@@ -19,7 +20,6 @@ from headrace.runtime import events
 from headrace.runtime.events import Event
 from headrace.storage.contract import Filter, Receipt
 
-Item = TypeVar("Item", covariant=True)
 LARGEST_PAGE = 10_000
 
 
@@ -32,27 +32,6 @@ class CancelOutcome(StrEnum):
     """It runs: its worker will stop it, unless it finishes first."""
     ALREADY_FINAL = "already_final"
     NOT_FOUND = "not_found"
-
-
-class Page(Sequence[Item]):
-    """Some jobs, newest first; or some schedules, by name. ``next`` is what to pass as ``after`` for more; None at the
-    end."""
-
-    def __init__(self, items: Sequence[Item], after: str | None, noun: str = "jobs") -> None:
-        self._items, self.next, self._noun = tuple(items), after, noun
-
-    @overload
-    def __getitem__(self, index: int) -> Item: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
-        return self._items[index]
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __repr__(self) -> str:
-        return f"<Page of {len(self)} {self._noun}>"
 
 
 class Jobs(Core):

@@ -1,9 +1,10 @@
 """Running jobs: a worker in an asyncio program, in a thread beside a sync one, or as a program of its own."""
 
 import asyncio
+import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -13,22 +14,19 @@ from contextlib import (
 )
 from types import TracebackType
 
-from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.declarations import Declarations
 from headrace.interface.logs import report
 from headrace.interface.portal import refuse_running_loop
-from headrace.model.errors import InvalidOption
-from headrace.model.names import check_name
+from headrace.interface.slots import Queues, check_slots, parse_slots
+from headrace.model.presence import introduce
 from headrace.runtime.registry import Registry
-from headrace.runtime.settings import CONCURRENCY
 from headrace.runtime.surroundings import Surroundings
 from headrace.runtime.worker import Worker
 from headrace.system.event_loop import run_to_its_end
+from headrace.system.machine import host_name
 
-Queues = Mapping[str, int] | Sequence[str] | None
-"""Slots by queue; or names, with 4 slots each; or None, for all queues that tasks name."""
-MOST_SLOTS = 10_000
+QUEUES_VARIABLE = "HEADRACE_QUEUES"
 _IDLE_WITHIN = 0.0
 _LOOK_AT_SIGNALS = 1.0
 
@@ -56,16 +54,11 @@ class Running(Declarations):
     def slots(self, queues: Queues) -> Mapping[str, int]:
         """How many jobs of each queue a worker of these queues runs at once, checked."""
         if queues is None:
+            variable = os.environ.get(QUEUES_VARIABLE)
+            if variable:
+                return parse_slots(variable, QUEUES_VARIABLE)
             queues = list(self.registry.queues()) or [DEFAULT_QUEUE]
-        if isinstance(queues, str):
-            raise InvalidOption("queues", queues, "it must be a mapping of queues to slots, or a list of queues")
-        chosen = dict(queues) if isinstance(queues, Mapping) else dict.fromkeys(queues, CONCURRENCY)
-        if not chosen:
-            raise InvalidOption("queues", queues, "name at least one queue")
-        return {
-            check_name("queue", name): check_count(f"queues[{name!r}]", count, most=MOST_SLOTS)
-            for name, count in chosen.items()
-        }
+        return check_slots(queues)
 
     def run(self, queues: Queues = None, *, until_idle: bool = False) -> None:
         """A worker as the program: until SIGTERM or SIGINT, or with ``until_idle`` until nothing is due.
@@ -159,6 +152,7 @@ class Running(Declarations):
             spawn=self.spawn,
             bus=self.bus,
             report=report,
+            introduced=introduce(host_name(), os.getpid(), os.environ),
             middleware=tuple(self.middleware),
             start_hooks=tuple(self.start_hooks),
             stop_hooks=tuple(self.stop_hooks),

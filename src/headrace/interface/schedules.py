@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from headrace.interface.config import check_count
 from headrace.interface.core import Core
 from headrace.interface.declared_schedules import readable
-from headrace.interface.jobs import Page
 from headrace.interface.logs import report
+from headrace.interface.page import Page
 from headrace.interface.schedule_plan import Edit, Plan, Rules, Timing, build_schedule, check_interval, revise_schedule
 from headrace.interface.task import Task
 from headrace.model.cron import parse_cron

@@ -14,6 +14,7 @@ from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Options, Until
 from headrace.model.kv import kv_puts
 from headrace.model.names import check_key, check_name
 from headrace.model.record import Put
+from headrace.model.retention import Retention, check_retention
 from headrace.model.retry import RetryPolicy, check_max_attempts
 from headrace.model.routing import Route
 from headrace.runtime.registry import Handler
@@ -38,7 +39,7 @@ class Using(TypedDict, total=False):
     max_attempts: int
     retry: RetryPolicy
     timeout: Duration
-    retention: Duration
+    retention: Retention
     headers: Mapping[str, str]
     id: str | UUID
     kv: Mapping[str, object]
@@ -77,13 +78,9 @@ class Template(msgspec.Struct, frozen=True, gc=False):
             self.key,
             self.until,
             self.window,
-            self.options if route.retention is None else _lend(self.options, route.retention),
+            self.options,
             self.puts,
         )
-
-
-def _lend(options: Options, retention: float) -> Options:
-    return options if options.retention is not None else msgspec.structs.replace(options, retention=retention)
 
 
 def template_for(handler: Handler) -> Template:
@@ -117,7 +114,7 @@ def refine(template: Template, using: Using, now_ms: int) -> Template:
 
 
 def _route(route: Route, queue: str) -> Route:
-    return Route(check_name("queue", queue), route.priority, route.retention)
+    return Route(check_name("queue", queue), route.priority)
 
 
 def _strict(using: Using) -> bool:
@@ -156,7 +153,7 @@ def _options(base: Options, using: Using) -> Options:
         timeout=seconds(using["timeout"], "timeout") if "timeout" in using else base.timeout,
         max_attempts=check_max_attempts(using["max_attempts"]) if "max_attempts" in using else base.max_attempts,
         retry=retry,
-        retention=seconds(using["retention"], "retention") if "retention" in using else base.retention,
+        retention=check_retention(using["retention"]) if "retention" in using else base.retention,
         headers=_headers(using["headers"]) if "headers" in using else base.headers,
     )
 

@@ -7,8 +7,9 @@ from headrace.model.codec import decode_result
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import JobCancelled, JobDead, JobExpired, JobNotFound, ResultNotKept, WaitTimeout
 from headrace.model.job import Job
+from headrace.model.retention import by_state, kept_at_least
 from headrace.model.state import FINAL, State
-from headrace.runtime.settings import Settings
+from headrace.runtime.pruner import Pruner
 from headrace.storage.contract import Receipt, Storage
 from headrace.system.ids import age_of
 
@@ -29,7 +30,7 @@ class Waiting(Core):
             while True:
                 found = (await storage.get([job_id]))[0]
                 if found is None:
-                    raise await self._missing(storage, job_id)
+                    raise await self._missing(storage, job)
                 if found.state in FINAL:
                     return found
                 left = self.settings.poll if deadline is None else deadline - self.clock.monotonic()
@@ -63,11 +64,25 @@ class Waiting(Core):
                 handler = self.registry.get(final.task)
                 return decode_result(final.result, handler.returns if handler else object)
 
-    async def _missing(self, storage: Storage, job_id: str) -> JobNotFound:
-        expired = is_expired(self.settings, job_id, await storage.now())
-        return JobExpired(job_id) if expired else JobNotFound(job_id)
+    async def _missing(self, storage: Storage, job: JobReference) -> JobNotFound:
+        job_id = id_of(job)
+        return JobExpired(job_id) if await self.is_expired(storage, job) else JobNotFound(job_id)
 
+    async def is_expired(self, storage: Storage, job: JobReference) -> bool:
+        """Whether a job that isn't there may have been removed by its age: whether its id is older than that."""
+        return age_of(id_of(job), await storage.now()) >= await self._shortest_retention(storage, job)
 
-def is_expired(settings: Settings, job_id: str, now: int) -> bool:
-    """Whether a job that isn't there may have been removed by its age: whether its id is older than the retention."""
-    return age_of(job_id, now) >= min(keep.age for keep in settings.keep.values())
+    async def _shortest_retention(self, storage: Storage, job: JobReference) -> float:
+        """Seconds that the job was kept at least; where only its id is known, the shortest of all rules that may have
+        been its own."""
+        of_app = {state: keep.age for state, keep in self.settings.keep.items()}
+        if isinstance(job, Job):
+            of_queue = (await Pruner(storage, self.settings).rules([job.queue])).get(job.queue, {})
+            return kept_at_least(job.options, {state: keep.age for state, keep in of_queue.items()}, of_app)
+        rules = await Pruner(storage, self.settings).rules()
+        of_tasks = [handler.retention for handler in self.registry.all() if handler.retention is not None]
+        return min(
+            *of_app.values(),
+            *(keep.age for of_queue in rules.values() for keep in of_queue.values()),
+            *(age for own in of_tasks for age in by_state(own).values()),
+        )

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from headrace.interface.core import Core, JobReference, id_of
-from headrace.interface.waiting import is_expired
+from headrace.interface.core import JobReference, id_of
+from headrace.interface.waiting import Waiting
 from headrace.model.facts import Alive, Facts, Holder, Why
 from headrace.model.job import Job
 from headrace.model.presence import Presence
@@ -22,7 +22,7 @@ _LOOKS = 5
 _HOLDERS = 10
 
 
-class Explaining(Core):
+class Explaining(Waiting):
     """One operation."""
 
     async def awhy(self, job: JobReference) -> Why:
@@ -43,7 +43,7 @@ class Explaining(Core):
     async def _gather(self, storage: Storage, job_id: str, job: Job | None) -> Facts:
         now = await storage.now()
         if job is None:
-            return Facts(job_id=job_id, now=now, expired=is_expired(self.settings, job_id, now))
+            return Facts(job_id=job_id, now=now, expired=await self.is_expired(storage, job_id))
         if job.state in FINAL:
             return Facts(job_id=job_id, now=now, job=job)
         handler = self.registry.get(job.task)

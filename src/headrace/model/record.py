@@ -45,11 +45,20 @@ class QueueControl(msgspec.Struct, frozen=True, omit_defaults=True):
     cools_until: int | None = None
     """Gives no job before this instant, milliseconds since 1970 UTC: an upstream asked for a rest."""
     retention: dict[str, float] | None = None
-    """Seconds that final jobs are kept, by state; states left out go by the app's rule."""
+    """Seconds that final jobs are kept, by state; states left out go by the app's rule. None: nobody said anything."""
 
     def rests(self, now: int) -> bool:
         """Whether it gives no job at this instant, whatever waits."""
         return self.paused or (self.cools_until is not None and now < self.cools_until)
+
+
+def completed(there: QueueControl, declared: QueueControl) -> QueueControl:
+    """What an app declares of a queue counts where nothing is said yet: an operator's word stands."""
+    return msgspec.structs.replace(
+        there,
+        concurrency=declared.concurrency if there.concurrency is None else there.concurrency,
+        retention=declared.retention if there.retention is None else there.retention,
+    )
 
 
 QUEUE = "queue"

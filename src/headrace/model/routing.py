@@ -88,19 +88,16 @@ class Route:
     this object: a router added later moves them all.
     """
 
-    __slots__ = ("fixed", "priority", "queue", "retention")
+    __slots__ = ("fixed", "priority", "queue")
 
-    def __init__(
-        self, queue: str, priority: int = NORMAL, retention: float | None = None, *, fixed: bool = True
-    ) -> None:
+    def __init__(self, queue: str, priority: int = NORMAL, *, fixed: bool = True) -> None:
         self.queue = queue
         self.priority = priority
         """That of jobs for which nobody says otherwise."""
-        self.retention = retention
         """Seconds that a final job is kept, where nobody says otherwise and the queue was declared with them."""
         self.fixed = fixed
         """The task names its queue: no router is asked."""
 
     def follow(self, other: "Route") -> None:
         """From now on, go where ``other`` goes."""
-        self.queue, self.priority, self.retention = other.queue, other.priority, other.retention
+        self.queue, self.priority = other.queue, other.priority

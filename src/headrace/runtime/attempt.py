@@ -29,7 +29,7 @@ class Stop(StrEnum):
 class Attempt:
     """Mutable, and of one loop; ``stop`` is read by handler threads."""
 
-    __slots__ = ("ended", "handler", "job", "services", "started", "stop", "task", "waiting")
+    __slots__ = ("ended", "ended_at", "handler", "job", "measured", "services", "started", "stop", "task", "waiting")
 
     def __init__(self, job: Job, handler: Handler, services: Services) -> None:
         self.job = job
@@ -39,6 +39,10 @@ class Attempt:
         """By the monotonic clock."""
         self.ended = False
         """Its handler has ended; what became of it may not be recorded yet."""
+        self.ended_at = 0.0
+        """By the monotonic clock; set before what became of it is recorded."""
+        self.measured = False
+        """The tally has taken note of how long its job waited."""
         self.stop: Stop | None = None
         self.task: asyncio.Task[object] | None = None
         """Set while cancelling it stops the handler."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from headrace.model.change import Change, Status, Verdict
+from headrace.model.change import STALE, Change, Status, Verdict
 from headrace.model.errors import StoreError
 from headrace.model.job import Job
 from headrace.model.retry import RetryPolicy
@@ -27,6 +27,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 
 Settled = Callable[[Settlement, bool], None]
 """Told of each settlement, and whether it was applied: False where the fence refused it."""
+Counted = Callable[[Sequence[Settlement], Sequence[Verdict]], None]
+"""Told of all settlements of one call together, once each was told of: what is done here costs every job."""
 
 _PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
 
@@ -34,12 +36,21 @@ _PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
 class Completer:
     """A change that was handed in is never dropped while the worker lives: its job would be run again for nothing."""
 
-    def __init__(self, storage: Storage, clock: Clock, entropy: Entropy, report: Report, settled: Settled) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        entropy: Entropy,
+        report: Report,
+        settled: Settled,
+        counted: Counted,
+    ) -> None:
         self._storage = storage
         self._clock = clock
         self._entropy = entropy
         self._report = report
         self._settled = settled
+        self._counted = counted
         self._given_up = False
         self._coalescer: Coalescer[Change, Settlement, Verdict] = Coalescer(self._apply, self._deliver, self._fail)
         self.waiting = 0
@@ -76,8 +87,10 @@ class Completer:
         self.waiting -= len(settlements)
         for settlement, verdict in zip(settlements, verdicts, strict=True):
             self._settled(settlement, verdict.status is Status.APPLIED)
+        self._counted(settlements, verdicts)
 
     def _fail(self, settlements: Sequence[Settlement], _: BaseException) -> None:
         self.waiting -= len(settlements)
         for settlement in settlements:
             self._settled(settlement, False)
+        self._counted(settlements, [STALE] * len(settlements))

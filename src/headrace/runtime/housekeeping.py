@@ -1,20 +1,31 @@
 """What a worker does beside running jobs: one step for each loop. A loop more is a line more."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
+from headrace.model.job import Job
+from headrace.model.state import State
+from headrace.runtime.attendance import Attendance, sweep_vanished
 from headrace.runtime.leader import EARLY, Leader
 from headrace.runtime.loop import jittered
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.pruner import Pruner
 from headrace.runtime.rescuer import Rescuer
+from headrace.runtime.roller import Roller
 from headrace.runtime.scheduler import Scheduler
 from headrace.runtime.settings import Settings
 from headrace.runtime.surroundings import Surroundings
+from headrace.runtime.tally import Tally
 from headrace.runtime.timekeeper import Timekeeper
+from headrace.runtime.timeline import Timeline
 from headrace.storage.contract import Storage
 
 Step = Callable[[], Awaitable[float]]
 """One bounded piece of work; its answer is the seconds until the next."""
+
+_ROLL = 20.0
+"""Seconds."""
 
 
 class Housekeeping:
@@ -28,14 +39,23 @@ class Housekeeping:
         around: Surroundings,
         narrator: Narrator,
         beaten_at: Callable[[], float],
+        attendance: Attendance,
+        tally: Tally,
     ) -> None:
-        self._entropy = around.entropy
+        self._entropy, self._report = around.entropy, around.report
+        self._attendance = attendance
+        self._timeline = Timeline(worker_id, storage, around.clock, tally)
 
         def alive_until() -> float:
             return beaten_at() + settings.lease * (1 - EARLY)
 
         self.leader = Leader(worker_id, storage, around.clock, around.entropy, settings.reap, alive_until)
-        rescuer = Rescuer(worker_id, storage, around.entropy, settings.crash_budget, narrator.rescued)
+
+        def rescued(job: Job, state: State, reason: str | None) -> None:
+            tally.rescued(job, state)
+            narrator.rescued(job, state, reason)
+
+        rescuer = Rescuer(worker_id, storage, around.entropy, settings.crash_budget, rescued)
         pruner = Pruner(storage, settings)
         ticker = Scheduler(storage, around.new_id, around.report, narrator.queued)
         self._timekeeper = Timekeeper(ticker, storage, around.clock, lambda: self.leader.leads)
@@ -44,7 +64,27 @@ class Housekeeping:
             "rescuer": self._every(settings.reap, rescuer.rescue_once),
             "scheduler": self._timekeeper.step,
             "pruner": self._leading(settings.prune, pruner.prune_once),
+            "sweeper": self._leading(settings.reap, partial(sweep_vanished, storage)),
+            "roller": self._leading(_ROLL, Roller(storage).roll_once),
+            "attendance": self._every(settings.prune, attendance.appear),
         }
+        self.lasting: Mapping[str, Step] = {"timeline": self._timeline.step}
+        """These go on while a worker that was told to stop lets its jobs finish."""
+
+    async def begin(self) -> None:
+        """This worker is ready. Others not knowing it keeps it from nothing."""
+        await self._try([self._attendance.appear])
+
+    async def end(self) -> None:
+        """This worker stops, and nothing runs any more. All at once: a storage that doesn't answer is waited for
+        once."""
+        await self._try([self._timeline.flush, self._attendance.leave, self.leader.resign])
+
+    async def _try(self, works: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        answers = await asyncio.gather(*(work() for work in works), return_exceptions=True)
+        for error in answers:
+            if isinstance(error, Exception):
+                self._report("worker", error)
 
     def stop(self) -> None:
         """Wait for nothing more."""

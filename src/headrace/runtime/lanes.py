@@ -66,10 +66,11 @@ class Lanes:
             except GeneratorExit:
                 if not loop_turns():  # the lane itself is being closed
                     raise
+            attempt.ended_at = now = self._clock.monotonic()
             if task.cancelling() or self._is_touched():  # what a handler left behind ends with its lane
                 self._help()
                 return
-            if self._clock.monotonic() - turned > _SLICE:
+            if now - turned > _SLICE:
                 await turn()
                 turned = self._clock.monotonic()
 

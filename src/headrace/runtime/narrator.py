@@ -50,26 +50,15 @@ class Narrator:
 
     def settled(self, job: Job, change: Change, attempt: Attempt | None) -> None:
         """What became of it is recorded; without ``attempt`` it never started."""
-        state = change.patch.state
-        if state is None or (state is State.COMPLETED and not self._bus.wants(events.COMPLETED)):
+        patch = change.patch
+        if patch.state is State.COMPLETED and not self._bus.wants(events.COMPLETED):
             return
-        if attempt is None:
-            following = tuple(event_id for event_id in _AFTER.get(state, ()) if event_id in _UNSTARTED)
-            self._tell_all(following, job, change, None)
-        else:
-            self.answered(job, change, self._clock.monotonic() - attempt.started)
+        seconds = None if attempt is None else attempt.ended_at - attempt.started
+        self._tell_all(events_of(change, started=attempt is not None), job, change, seconds)
 
-    def answered(self, job: Job, change: Change, seconds: float | None) -> None:
-        """What became of an attempt is recorded."""
-        state, ended = change.patch.state, change.patch.ended
-        if state is None:
-            return
-        following = _AFTER.get(state, ())
-        if change.patch.reason == "throttled":
-            following = (events.THROTTLED,)
-        if ended is not None and ended.outcome == "crashed":
-            following = _after_crash(state)
-        self._tell_all(following, job, change, seconds)
+    def answered(self, job: Job, change: Change) -> None:
+        """What became of an attempt by hand is recorded."""
+        self._tell_all(events_of(change, started=True), job, change, None)
 
     def _tell_all(self, following: Sequence[str], job: Job, change: Change, seconds: float | None) -> None:
         ended = change.patch.ended
@@ -80,13 +69,32 @@ class Narrator:
 
     def rescued(self, job: Job, state: State, reason: str | None) -> None:
         """It was taken over from a vanished worker and put where ``state`` says."""
-        for event_id in (events.RESCUED, *_after_crash(state)):
+        for event_id in events_of_rescue(state):
             if self._bus.wants(event_id):
                 self._tell(event_id, job, None, reason)
 
     def _tell(self, event_id: str, job: Job, seconds: float | None, reason: str | None) -> None:
         at = self._clock.wall()
         self._bus.emit(Event(event_id, job.id, job.task, job.queue, job.attempt, self._worker_id, at, seconds, reason))
+
+
+def events_of(change: Change, *, started: bool) -> tuple[str, ...]:
+    """The events that follow from what was recorded of a job. ``started``: its handler was."""
+    state, ended = change.patch.state, change.patch.ended
+    if state is None:
+        return ()
+    if ended is not None and ended.outcome == "crashed":
+        return _after_crash(state)
+    if not started:
+        return tuple(event_id for event_id in _AFTER.get(state, ()) if event_id in _UNSTARTED)
+    if change.patch.reason == "throttled":
+        return (events.THROTTLED,)
+    return _AFTER.get(state, ())
+
+
+def events_of_rescue(state: State) -> tuple[str, ...]:
+    """The events that follow from a rescue that put a job into this state."""
+    return (events.RESCUED, *_after_crash(state))
 
 
 def _after_crash(state: State) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     """Where given, only these are tried again."""
     give_up_on: tuple[type[BaseException], ...] = ()
     """These are never tried again."""
-    retention: float | None = None
-    """None: as its queue says."""
+    retention: float | dict[str, float] | None = None
+    """Seconds, or seconds by state; None: as the queue says."""
     sensitive: bool = False
     returns: object = object
     """The annotation of what it returns."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
+from headrace.model.presence import Presence
 from headrace.model.retry import RetryPolicy
 from headrace.runtime.company import Company
 from headrace.runtime.events import Bus
@@ -25,6 +26,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     spawn: Spawn
     bus: Bus
     report: Report
+    introduced: Presence
+    """What this process tells of itself."""
     middleware: Sequence[Middleware] = ()
     start_hooks: Sequence[Hook] = ()
     stop_hooks: Sequence[Hook] = ()

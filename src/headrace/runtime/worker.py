@@ -8,6 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from headrace.model import lifecycle
 from headrace.model.change import Change
 from headrace.model.duration import Duration, seconds
@@ -17,13 +19,14 @@ from headrace.model.outcome import Failure, Raised
 from headrace.model.state import State
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
+from headrace.runtime.attendance import Attendance
 from headrace.runtime.company import Company
 from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
 from headrace.runtime.followups import Followups
 from headrace.runtime.heart import Heart
-from headrace.runtime.housekeeping import Housekeeping
+from headrace.runtime.housekeeping import Housekeeping, Step
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import Loop, loop_turns
 from headrace.runtime.narrator import Narrator
@@ -35,6 +38,7 @@ from headrace.runtime.services import Services
 from headrace.runtime.settings import Settings
 from headrace.runtime.settler import Settler
 from headrace.runtime.surroundings import Hook, Surroundings
+from headrace.runtime.tally import Tally
 from headrace.storage.contract import Storage
 from headrace.system.spawn import Hosted, Processes
 
@@ -63,7 +67,10 @@ class Worker:
         self._executor = Executor(around.middleware, self._threads, self._open_processes)
         self._attempts = Attempts(slots, self._free, self._cancel_unstarted)
         self._lanes = Lanes(self._run, around.clock)
-        self._completer = Completer(storage, around.clock, around.entropy, around.report, self._settled)
+        self._tally = Tally(self._attempts.held)
+        self._completer = Completer(
+            storage, around.clock, around.entropy, around.report, self._settled, self._tally.settled
+        )
         self._notebook = WorkerNotebook(storage, around.clock, self._wake_notes)
         self._notes = Loop("notes", self._notebook.step, around.entropy, around.report)
         self._company = around.company or Company()
@@ -81,8 +88,13 @@ class Worker:
         )
         self._settler = Settler(settings, around, self._notebook)
         self._followups = Followups(storage, self._narrator, around.report)
-        self._housekeeping = Housekeeping(worker_id, storage, settings, around, self._narrator, self._beaten_at)
-        self._loops = self._make_loops()
+        attendance = Attendance(worker_id, storage, replace(around.introduced, lease=settings.lease), slots, registry)
+        self._housekeeping = Housekeeping(
+            worker_id, storage, settings, around, self._narrator, self._beaten_at, attendance, self._tally
+        )
+        steps = {"producer": self._producer.step, "ear": self._producer.hear, **self._housekeeping.steps}
+        self._loops = self._make_loops(steps)
+        self._lasting = [*self._make_loops(self._housekeeping.lasting), self._notes]
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None
         self._beating: Hosted | None = None
@@ -90,8 +102,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._stopped = False
 
-    def _make_loops(self) -> Sequence[Loop]:
-        steps = {"producer": self._producer.step, "ear": self._producer.hear} | dict(self._housekeeping.steps)
+    def _make_loops(self, steps: Mapping[str, Step]) -> Sequence[Loop]:
         return [Loop(name, step, self._around.entropy, self._around.report) for name, step in steps.items()]
 
     def _beaten_at(self) -> float:
@@ -100,7 +111,7 @@ class Worker:
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """The lease first, then hooks, then loops."""
+        """The lease first, then hooks, then others may know of it, then loops."""
         self._company.join(self._attempts)
         await self._storage.beat(self.id, (), self._settings.lease)
         self._heart = Heart(
@@ -115,10 +126,11 @@ class Worker:
         self._beating = self._around.spawn.host("headrace-heart", self._heart.main)
         try:
             await _call_hooks(self._around.start_hooks)
+            await self._housekeeping.begin()
         except BaseException:
             await self._end()
             raise
-        loops = (*self._loops, self._notes)
+        loops = (*self._loops, *self._lasting)
         self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in loops]
 
     async def stop(self, grace: float | None = None) -> None:
@@ -132,11 +144,12 @@ class Worker:
             loop.stop()
         try:
             await self._drain(self._settings.grace if grace is None else grace)
-            self._notes.stop()
+            for loop in self._lasting:
+                loop.stop()
             await asyncio.wait(self._tasks) if self._tasks else None
             await self._hand_back()
             await self._followups.flush()
-            await self._resign()
+            await self._housekeeping.end()
         finally:
             await self._end()
         await _call_hooks(self._around.stop_hooks)
@@ -204,6 +217,7 @@ class Worker:
         else:
             self._notebook.forget(attempt)
             self._attempts.settle(attempt)
+            self._tally.lost(attempt)
             self._around.report("worker", LeaseLost(attempt.job.id))
 
     def _settled(self, settlement: Settlement, applied: bool) -> None:
@@ -254,12 +268,6 @@ class Worker:
         changes += [self._settler.hand_back(attempt) for attempt in self._attempts.held()]
         if changes:
             await self._apply(self._storage, changes)
-
-    async def _resign(self) -> None:
-        try:
-            await self._housekeeping.leader.resign()
-        except Exception as error:
-            self._around.report("worker", error)
 
     async def _apply(self, storage: Storage, changes: Sequence[Change]) -> None:
         try:

@@ -1,7 +1,14 @@
-"""The machine's own threads and processes."""
+"""The machine's own name, threads and processes."""
+
+import socket
 
 from headrace.system.spawn import Companion, Ended, Hosted, Main, Order, Processes, Serve, Threads
 from headrace.system.threads import HostedThread, ThreadPool
+
+
+def host_name() -> str:
+    """What this machine calls itself: for people, and no identity."""
+    return socket.gethostname()
 
 
 class SystemSpawn:

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import typer
 
 import headrace
-from headrace.interface.cli.commands import dead, enqueueing, explaining, listing, moving, schedules, stores, working
+from headrace.interface.cli.commands import (
+    dead,
+    enqueueing,
+    explaining,
+    listing,
+    moving,
+    pruning,
+    schedules,
+    stores,
+    watching,
+    working,
+)
 from headrace.interface.cli.exits import FAILED, UsageError, exit_code
 from headrace.interface.cli.output import complain, prepare_streams
 from headrace.model.errors import HeadraceError
@@ -47,10 +58,12 @@ for _command in (
     explaining.why,
     listing.stats,
     enqueueing.enqueue,
+    watching.workers,
     moving.cancel,
     moving.retry,
     dead.dead,
     schedules.schedules,
+    pruning.prune,
     stores.migrate,
     stores.doctor,
 ):

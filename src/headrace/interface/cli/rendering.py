@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headrace.interface.cli.output import Json, moment, plural, print_fields, print_json, print_table, say, say_block
-from headrace.interface.jobs import Page
+from headrace.interface.page import Page
 from headrace.model.codec import decode_bytes
 from headrace.model.job import AttemptRecord, Encoding, Job, LogLine, Notes
 from headrace.model.state import State

@@ -92,6 +92,12 @@ class Rows:
         """The queues that have jobs in this final state, by name."""
         return sorted((queue, lane) for queue, lane in self.lanes.items() if lane.counts[state])
 
+    def held(self, worker: str, after: str | None) -> Iterator[Job]:
+        """What this worker runs, in falling order of ids, from below ``after``."""
+        for job_id in sorted(self.held_by.get(worker, ()), reverse=True):
+            if after is None or job_id < after:
+                yield self.jobs[job_id]
+
     def newest_first(self, after: str | None) -> Iterator[Job]:
         """Jobs in falling order of their ids, from below ``after``."""
         if not self._in_order or len(self._ids) > 2 * len(self.jobs) + 64:

@@ -14,7 +14,7 @@ from headrace.interface.cli.exits import USAGE, UsageError
 from headrace.interface.cli.options import After, AsJson, Limit, StorageUrl, Yes
 from headrace.interface.cli.output import Json, complain, moment, print_fields, print_json, print_table, say
 from headrace.interface.cli.rendering import HIDDEN, payload_value
-from headrace.interface.jobs import Page
+from headrace.interface.page import Page
 from headrace.interface.schedule_plan import Edit
 from headrace.model.errors import InvalidCron, ScheduleNotFound
 from headrace.model.schedule import Schedule

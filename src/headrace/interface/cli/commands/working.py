@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,9 +14,7 @@ from headrace.interface.cli.reloading import watch_code
 from headrace.interface.cli.supervisor import Supervisor, launch, watched_signals
 from headrace.interface.config import check_count
 from headrace.interface.logs import configure_logs
-from headrace.interface.running import MOST_SLOTS
-from headrace.model.names import check_name
-from headrace.runtime.settings import CONCURRENCY
+from headrace.interface.slots import parse_slots
 from headrace.system.clock import SystemClock
 from headrace.system.ids import Ids, jitter_source
 from headrace.system.processes import end_process, ignore_signals
@@ -36,7 +33,9 @@ def worker(
     app: Annotated[str, typer.Argument(metavar="MODULE:APP", help="The app. The current folder is importable.")],
     queues: Annotated[
         list[str] | None,
-        typer.Option("--queues", "-q", metavar="NAME[:SLOTS],...", help="Default: all queues that its tasks name."),
+        typer.Option(
+            "--queues", "-q", metavar="NAME[:SLOTS],...", help="Default: HEADRACE_QUEUES, else those of its tasks."
+        ),
     ] = None,
     processes: Annotated[int, typer.Option("--processes", "-p", metavar="N", help="Worker processes.")] = 1,
     imports: Annotated[
@@ -54,7 +53,7 @@ def worker(
     check_count("processes", processes, most=_MOST_PROCESSES)
     if ":" not in app:
         raise UsageError(f"{app!r} names no app: write module:attribute, such as mail:app")
-    slots = parse_queues(queues) if queues else None
+    slots = parse_slots(",".join(queues), "queues") if queues else None
     order = Order(app, "", -1, slots, tuple(imports or ()), str(log_format))
     configure_logs(str(log_format))
     asyncio.run(_supervise(order, processes, reload=reload))
@@ -86,16 +85,3 @@ async def _supervise(order: Order, processes: int, *, reload: bool) -> None:
             watching.cancel()
     ignore_signals(stops)
     end_process(code)
-
-
-def parse_queues(texts: list[str]) -> Mapping[str, int]:
-    """``default:10,email`` as slots by queue."""
-    slots: dict[str, int] = {}
-    for part in ",".join(texts).split(","):
-        name, separator, count = part.strip().partition(":")
-        check_name("queue", name)
-        if name in slots:
-            raise UsageError(f"queue {name!r} is named twice")
-        number = int(count) if count.isascii() and count.isdecimal() and len(count) < 10 else count
-        slots[name] = check_count(f"slots of {name}", number, most=MOST_SLOTS) if separator else CONCURRENCY
-    return slots

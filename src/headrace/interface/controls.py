@@ -1,0 +1,41 @@
+"""Queue controls: written by what an app declares, and by operators, whose word stands."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from headrace.model.record import QUEUE, Expect, Put, QueueControl, Record, completed
+from headrace.storage.contract import Storage
+
+_control = msgspec.json.Decoder(QueueControl)
+
+Edit = Callable[[QueueControl], QueueControl]
+
+
+async def declare_controls(storage: Storage, declared: Mapping[str, QueueControl]) -> None:
+    """Writes what is said of these queues where nothing is said yet."""
+
+    def completing(control: QueueControl) -> Edit:
+        return lambda there: completed(there, control)
+
+    await edit_controls(storage, {queue: completing(control) for queue, control in declared.items()})
+
+
+async def edit_controls(storage: Storage, edits: Mapping[str, Edit]) -> None:
+    """Changes the controls of these queues, each against what others make of it at the same moment."""
+    left = dict(edits)
+    while left:
+        found = {record.name: record for record in await storage.records(QUEUE, names=list(left))}
+        puts = [put for queue, edit in left.items() for put in _changed(queue, edit, found.get(queue))]
+        done = await storage.put(puts) if puts else ()
+        lost = {put.name for put, ok in zip(puts, done, strict=True) if not ok}
+        left = {queue: edit for queue, edit in left.items() if queue in lost}
+
+
+def _changed(queue: str, edit: Edit, there: Record | None) -> Sequence[Put]:
+    before = QueueControl() if there is None else _control.decode(there.value)
+    after = edit(before)
+    if after == before:
+        return ()
+    value = msgspec.json.encode(after).decode()
+    return [Put(QUEUE, queue, value, Expect.ABSENT if there is None else there.version)]
