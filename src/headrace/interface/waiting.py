@@ -66,9 +66,9 @@ class Waiting(Core):
 
     async def _missing(self, storage: Storage, job: JobReference) -> JobNotFound:
         job_id = id_of(job)
-        return JobExpired(job_id) if await self.is_expired(storage, job) else JobNotFound(job_id)
+        return JobExpired(job_id) if await self._is_expired(storage, job) else JobNotFound(job_id)
 
-    async def is_expired(self, storage: Storage, job: JobReference) -> bool:
+    async def _is_expired(self, storage: Storage, job: JobReference) -> bool:
         """Whether a job that isn't there may have been removed by its age: whether its id is older than that."""
         return age_of(id_of(job), await storage.now()) >= await self._shortest_retention(storage, job)
 

@@ -43,7 +43,7 @@ class Explaining(Waiting):
     async def _gather(self, storage: Storage, job_id: str, job: Job | None) -> Facts:
         now = await storage.now()
         if job is None:
-            return Facts(job_id=job_id, now=now, expired=await self.is_expired(storage, job_id))
+            return Facts(job_id=job_id, now=now, expired=await self._is_expired(storage, job_id))
         if job.state in FINAL:
             return Facts(job_id=job_id, now=now, job=job)
         handler = self.registry.get(job.task)
