@@ -46,24 +46,26 @@ class Tally:
         self._gauges: dict[str, _Gauge] = {}
 
     def settled(self, settlements: Sequence[Settlement], verdicts: Sequence[Verdict]) -> None:
-        """A batch is recorded. Jobs of one task mostly come together: what is looked up is looked up for a run of
-        them."""
+        """A batch is recorded. Jobs of one task mostly come together: what can be is done once for a run of them, and
+        each costs a tenth of a microsecond."""
         if not settlements:
             return
         job = settlements[0].job
-        queue, task, first, completed = job.queue, job.task, 0, 0
+        queue, task, first, place, others = job.queue, job.task, 0, 0, 0
         row = self._row(queue, task)
-        for place, settlement in enumerate(settlements):
+        for settlement, verdict in zip(settlements, verdicts, strict=True):
             job = settlement.job
             if job.task != task or job.queue != queue:
-                row.close(settlements, first, place, completed)
-                queue, task, first, completed = job.queue, job.task, place, 0
-                row = self._row(queue, task)
-            if settlement.change.patch.state is _COMPLETED and verdicts[place].status is _APPLIED:
-                completed += 1
-            else:
-                row.note(settlement, verdicts[place])
-        row.close(settlements, first, len(settlements), completed)
+                row.completed += place - first - others
+                row.gauge.measure(settlements, first, place)
+                queue, task, first, others = job.queue, job.task, place, 0
+                row = self._rows.get((queue, task)) or self._row(queue, task)
+            if settlement.change.patch.state is not _COMPLETED or verdict.status is not _APPLIED:
+                others += 1
+                row.note(settlement, verdict)
+            place += 1
+        row.completed += place - first - others
+        row.gauge.measure(settlements, first, place)
 
     def lost(self, attempt: Attempt) -> None:
         """It ended, and nothing of it is recorded."""
@@ -95,8 +97,9 @@ class Tally:
         for queue, task in self._rows.keys() | running.keys() | self._running.keys():
             name = queue, task
             row = self._rows.get(name)
-            numbers = {} if row is None else dict(row.numbers)
-            numbers["started"] = (0 if row is None else row.ended) + running[name] - self._running[name]
+            numbers = {} if row is None else row.numbers | {"completed": row.completed}
+            ended = 0 if row is None else row.completed + row.ended
+            numbers["started"] = ended + running[name] - self._running[name]
             if any(numbers.values()):
                 taken[queue][task] = Counts(**numbers)
         return taken
@@ -117,13 +120,15 @@ class Tally:
 class _Row:
     """What was counted of one task in one queue."""
 
-    __slots__ = ("_gauge", "ended", "numbers")
+    __slots__ = ("completed", "ended", "gauge", "numbers")
 
     def __init__(self, gauge: "_Gauge") -> None:
-        self._gauge = gauge
+        self.gauge = gauge
+        self.completed = 0
         self.ended = 0
-        """Attempts that were started and are not held any more."""
+        """Other attempts that were started and are not held any more."""
         self.numbers: dict[str, int] = {}
+        """Of other events."""
 
     def note(self, settlement: Settlement, verdict: Verdict) -> None:
         """Anything but the most common."""
@@ -137,13 +142,6 @@ class _Row:
         for event_id in event_ids:
             field = _COUNTED[event_id]
             self.numbers[field] = self.numbers.get(field, 0) + 1
-
-    def close(self, settlements: Sequence[Settlement], first: int, end: int, completed: int) -> None:
-        """So many of this run of settlements are completed jobs, and the others are noted."""
-        if completed:
-            self.ended += completed
-            self.numbers["completed"] = self.numbers.get("completed", 0) + completed
-        self._gauge.measure(settlements, first, end)
 
 
 class _Gauge:
@@ -161,6 +159,9 @@ class _Gauge:
     def measure(self, settlements: Sequence[Settlement], first: int, end: int) -> None:
         """Some of these, evenly spread."""
         place = first + self._skip
+        if place >= end:
+            self._skip = place - end
+            return
         while place < end:
             attempt = settlements[place].attempt
             if attempt is not None:
