@@ -14,13 +14,13 @@ from typing import NamedTuple, get_overloads
 import typer
 
 import headrace
-from headrace.interface import config
+from headrace.interface import config, watching
 from headrace.interface.app import Headrace
 from headrace.interface.cli import main as cli
 from headrace.interface.cli.exits import exit_code
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.deadletters import Retried, Which
-from headrace.model import errors, facts, job, lifecycle, outcome
+from headrace.model import errors, facts, job, lifecycle, metric, outcome, presence
 from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
@@ -71,12 +71,15 @@ METHODS = {
     "waiting": ("join", "result"),
     "keeping": ("kv_get", "kv_delete"),
     "running": ("worker", "run", "background", "housekeeping"),
+    "watching": ("workers", "metrics", "timeline"),
+    "stepping": ("rescue_once", "prune_once", "roll_metrics_once", "set_retention"),
     "claiming": ("claim", "ack", "nack", "renew"),
     "closing": ("close",),
 }
 """The methods of an app, by the section that tells of them. An async twin stands with its sync method."""
 
 NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "queue_policies", "route_for"}) | {
+    "is_expired",
     "send",
     "slots",
     "tell_queued",
@@ -102,6 +105,13 @@ TYPES: Sequence[type] = (
     headrace.RetryPolicy,
     headrace.Schedule,
     Which,
+    watching.KnownWorker,
+    presence.Presence,
+    watching.RunningJob,
+    metric.Metric,
+    metric.Counts,
+    metric.Latency,
+    metric.Interval,
     facts.Why,
     facts.Holder,
 )
