@@ -526,3 +526,33 @@ async def test_a_handler_in_a_thread_that_goes_on_after_its_timeout_is_reported(
         assert (await app.ajob(receipt)).state is State.RUNNING  # type: ignore[union-attr]
         go.set()
         assert (await app.ajoin(receipt, 10)).history[-1].outcome == "timeout"
+
+
+def test_a_worker_in_a_thread_outlives_what_handlers_do_to_loop_and_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = Headrace(f"sqlite:///{tmp_path}/jobs.db", poll=0.02)
+    left: list[object] = []
+
+    @app.task(name="hostile")
+    async def hostile() -> None:
+        async def leave() -> None:
+            sys.exit(0)
+
+        moment = time.time()  # noqa: TID251 - what libraries do that freeze it
+        for name in ("time", "monotonic"):
+            monkeypatch.setattr(time, name, lambda: moment)
+        loop = asyncio.get_running_loop()
+        left.append(loop.create_task(leave()))
+        loop.stop()
+
+    @app.task(name="flaky", retry=RetryPolicy.fixed(2, "50ms", jitter=0))
+    async def flaky() -> str:
+        if current().attempt == 1:
+            raise ValueError("once more")
+        return "done"
+
+    with app, app.background():
+        assert app.join(hostile.enqueue(), 10).state is State.COMPLETED
+        assert app.result(flaky.enqueue(), 10) == "done"
+        monkeypatch.undo()

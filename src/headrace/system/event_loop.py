@@ -11,6 +11,9 @@ from headrace.system.clock import SystemClock
 
 T = TypeVar("T")
 
+_STOPPED = "Event loop stopped before Future completed."
+"""What asyncio says after ``loop.stop()``, in an exception of no type of its own."""
+
 
 def run_to_its_end(main: Coroutine[Any, Any, T]) -> T:
     """``asyncio.run``, but only ``main`` ends it.
@@ -27,7 +30,7 @@ def run_to_its_end(main: Coroutine[Any, Any, T]) -> T:
             try:
                 return runner.run(_result_of(task))
             except (SystemExit, KeyboardInterrupt, RuntimeError) as error:
-                if task.done() or loop.is_closed() or _is_from_keyboard(error):
+                if task.done() or not _is_stray(error):
                     raise
                 loop.call_exception_handler({"message": "something tried to end the event loop", "exception": error})
 
@@ -36,10 +39,12 @@ async def _result_of(task: asyncio.Task[T]) -> T:
     return await task
 
 
-def _is_from_keyboard(error: BaseException) -> bool:
-    """Where a loop handles SIGINT itself, KeyboardInterrupt is somebody's idea of an exception."""
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
+def _is_stray(error: BaseException) -> bool:
+    """Where something else than Python's own handler answers SIGINT, KeyboardInterrupt doesn't come from a keyboard."""
+    match error:
+        case RuntimeError():
+            return str(error) == _STOPPED
+        case KeyboardInterrupt() if threading.current_thread() is threading.main_thread():
+            return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        case _:
+            return True
