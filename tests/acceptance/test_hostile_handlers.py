@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +16,7 @@ from supervised import PATIENCE, Supervised, is_alive, wait_until
 from headrace import Headrace, Job, State
 
 WHERE = ["loop", "thread", "process"]
-HERE = str(Path(__file__).parent)
+PATH = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 class Site:
@@ -26,8 +28,7 @@ class Site:
         self.started: list[Supervised] = []
 
     def start(self, *arguments: str) -> Supervised:
-        path = os.pathsep.join([HERE, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.started.append(Supervised(self.folder, "hostile:app", "-q", "default:3", *arguments, PYTHONPATH=path))
+        self.started.append(Supervised(self.folder, "hostile:app", "-q", "default:3", *arguments, PYTHONPATH=PATH))
         self.started[-1].wait_ready()
         return self.started[-1]
 
@@ -145,6 +146,26 @@ def test_a_signal_that_a_handler_sends_itself_is_a_signal(site: Site) -> None:
     worker.wait_ready(2)
     assert "worker process died: exit code 0" in worker.output
     site.check_health()
+
+
+def test_app_run_sets_signal_handlers_again_that_a_handler_has_replaced(site: Site) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", "import hostile; hostile.app.run()"],
+        cwd=site.folder,
+        env={**os.environ, "PYTHONPATH": PATH},
+    )
+
+    def ends() -> bool:
+        program.terminate()
+        return program.poll() is not None
+
+    try:
+        assert site.run("loop", what="signals are ignored").state is State.COMPLETED
+        wait_until(ends, "a signal stops it", 10)
+        assert program.returncode in (0, -signal.SIGTERM)  # the last one may come when it has stopped already
+    finally:
+        program.kill()
+        program.wait()
 
 
 def test_a_handler_that_holds_the_global_lock_beyond_its_lease_changes_nothing_late(site: Site) -> None:
