@@ -24,7 +24,7 @@ def send(to: str, times: int = 1) -> None: ...
 def fail(text: str) -> None:
     raise ValueError(text)
 
-@app.task(name="tell")
+@app.task(name="tell", retry=RetryPolicy.fixed(3, "1h"))
 def tell(text: str) -> None:
     current().progress(42.5, text)
     current().log.warning("line: %s\\nnext", text)
