@@ -181,6 +181,31 @@ async def test_a_job_that_waits_for_solitude_elsewhere_is_cancelled_at_once(stan
         assert await stand.app.acancel(suspect) is CancelOutcome.CANCELLED
 
 
+# --- how soon ---------------------------------------------------------------------------------------------------------
+
+
+async def test_in_one_process_a_join_and_a_cancel_take_no_time(stand: Stand) -> None:
+    ended: list[float] = []
+
+    @stand.app.task
+    async def works(seconds: float) -> None:
+        try:
+            await stand.pass_time(seconds)
+        finally:
+            ended.append(stand.now)
+
+    async with stand.app.worker({"default": 10}):
+        for n in range(20):
+            await stand.app.ajoin(await works.aenqueue(3 + n * 0.13), 60)
+            assert stand.now - ended[-1] < 0.001
+            receipt = await works.aenqueue(1000)
+            await stand.pass_time(2 + n * 0.13)
+            asked = stand.now
+            await stand.app.acancel(receipt)
+            assert (await stand.app.ajoin(receipt, 10)).state is State.CANCELLED
+            assert stand.now - asked < 0.001
+
+
 # --- without notices --------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ class Followups:
 
     def announce(self, jobs: Sequence[NewJob]) -> None:
         """Tell of those that exist."""
-        if jobs and self._narrator.tells_of_queued:
+        if self._narrator.tells_of_queued:
             task = asyncio.get_running_loop().create_task(self._look(jobs))
             self._looking.add(task)
             task.add_done_callback(self._looking.discard)

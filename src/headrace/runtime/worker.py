@@ -225,7 +225,8 @@ class Worker:
             self._attempts.settle(settlement.attempt)
         if applied:
             self._narrator.settled(settlement.job, settlement.change, settlement.attempt)
-            self._followups.announce(settlement.change.then)
+            if settlement.change.then:
+                self._followups.announce(settlement.change.then)
         else:
             self._around.report("worker", LeaseLost(settlement.job.id))
         self._producer.settled(settlement.job.queue)
