@@ -14,8 +14,7 @@ from headrace.model.change import Change, Patch
 from headrace.model.facts import Reason, Why
 from headrace.model.job import Job, Notes
 from headrace.model.presence import Presence
-from headrace.model.rate import Bucket, Rate
-from headrace.model.record import LIMIT, QUEUE, WORKER, Put, QueueControl
+from headrace.model.record import QUEUE, WORKER, Put, QueueControl
 from headrace.storage.contract import Demand
 
 pytestmark = pytest.mark.anyio
@@ -118,28 +117,6 @@ async def test_of_a_queue_without_workers_that_could(app: Headrace) -> None:
         await app.aenqueue("t", {"n": number})
     answer = await app.awhy(receipt)
     assert (answer.reason, answer.due, answer.slots) == (Reason.WILL_RUN, 3, 8)
-    await app.aclose()
-
-
-async def test_of_a_limit_that_its_task_names(app: Headrace) -> None:
-    @app.task(name="t", limits=["slack", "mail"])
-    async def t() -> None: ...
-
-    await attend(app)
-    receipt = await app.aenqueue("t")
-    now = await (await storage_of(app)).now()
-    await put(app, LIMIT, "mail", Bucket(Rate(1, 1000), 1, 1000, at=now))
-    await put(app, LIMIT, "slack", Bucket(Rate(10, 1000), 1, 0, at=now, closed_until=now + 90_000))
-    answer = await app.awhy(receipt)
-    assert (answer.reason, answer.limit) == (Reason.LIMITED, "slack")
-    assert answer.until == pytest.approx(now + 90_000, abs=200)
-    (claimed,) = await claim(app)
-    await apply(app, lifecycle.limit(claimed, 5.0))
-    answer = await app.awhy(receipt)
-    assert (answer.reason, answer.limit, answer.seconds) == (Reason.LIMITED, "slack", pytest.approx(5, abs=4))
-    await put(app, LIMIT, "slack", Bucket(Rate(10, 1000), 1, 1000, at=now))
-    await apply(app, lifecycle.run_now(await _job(app, receipt)))
-    assert await reasons(app, receipt) == [Reason.WILL_RUN]
     await app.aclose()
 
 
