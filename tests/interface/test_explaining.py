@@ -120,6 +120,35 @@ async def test_of_a_queue_without_workers_that_could(app: Headrace) -> None:
     await app.aclose()
 
 
+async def test_of_what_real_workers_tell_of_themselves(app: Headrace) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    @app.task(name="t")
+    async def t() -> None:
+        entered.set()
+        await leave.wait()
+
+    first, second = await t.aenqueue(), await t.aenqueue()
+    stranger = await app.aenqueue("of.somebody.else", {}, priority=1)
+    other = await app.aenqueue("t", {}, queue="other")
+    assert await reasons(app, first) == [Reason.NO_WORKER]
+    async with app.worker({"default": 1}) as worker:
+        await entered.wait()
+        running = await app.awhy(first)
+        (known,) = await app.aworkers()
+        assert (running.reason, running.worker, running.label) == (Reason.RUNNING, worker.id, known.presence.label)
+        assert running.max_attempts == 3
+        waits = await app.awhy(second)
+        assert (waits.reason, waits.running, waits.slots) == (Reason.WILL_RUN, 1, 1)
+        assert await reasons(app, other) == [Reason.NO_WORKER]
+        assert (await reasons(app, stranger))[0] in (Reason.PARKED, Reason.TASK_UNREGISTERED)
+        await app.acancel(first)
+        assert await reasons(app, first) in ([Reason.CANCEL_REQUESTED], [Reason.CANCELLED])
+        leave.set()
+    assert await reasons(app, stranger) in ([Reason.PARKED, Reason.NO_WORKER], [Reason.NO_WORKER])
+    await app.aclose()
+
+
 async def test_of_jobs_that_were_put_back(app: Headrace) -> None:
     @app.task(name="t", retry=RetryPolicy.fixed(7, 60, jitter=0))
     async def t(what: str) -> None:

@@ -49,6 +49,7 @@ WORKERS = {
     "elsewhere": ((Alive("w", replace(WEB, queues={"other": 1})),), Reason.NO_WORKER),
     "ignorant": ((Alive("w", replace(WEB, tasks=("other",))),), Reason.TASK_UNREGISTERED),
     "able": ((Alive("v", replace(WEB, tasks=())), Alive("w", WEB)), None),
+    "perhaps able": ((Alive("w", replace(WEB, tasks=("other",), more_tasks=1)),), None),
 }
 
 

@@ -11,11 +11,12 @@ from headrace.interface.kv import KeyValues
 from headrace.interface.page import Page
 from headrace.interface.schedule_plan import Edit, Plan
 from headrace.interface.schedules import Schedules
+from headrace.interface.since import Since
 from headrace.interface.steps import Steps
 from headrace.interface.task import Call
 from headrace.interface.template import Using
 from headrace.interface.waiting import Waiting
-from headrace.interface.watching import KnownWorker, Since, Watching
+from headrace.interface.watching import KnownWorker, Watching
 from headrace.interface.why import Explaining
 from headrace.model.duration import Duration
 from headrace.model.facts import Why

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from itertools import islice
 from typing import TypedDict, Unpack, cast
 
@@ -12,9 +11,9 @@ from headrace.interface.config import check_count
 from headrace.interface.core import JobReference, id_of
 from headrace.interface.jobs import LARGEST_PAGE, Jobs
 from headrace.interface.page import Page
+from headrace.interface.since import Since, moment_of
 from headrace.model import lifecycle
 from headrace.model.change import Status
-from headrace.model.duration import Duration, instant, seconds
 from headrace.model.errors import InvalidOption
 from headrace.model.job import Job
 from headrace.model.names import check_name
@@ -40,9 +39,9 @@ class Which(TypedDict, total=False):
     """Why they died: ``exhausted``, ``permanent``, ``given_up``, ``poison`` or ``unknown_task``."""
     error: str | None
     """What their last error begins with: ``ValueError``, or ``ValueError: no such``."""
-    finished_after: datetime | Duration | None
+    finished_after: Since | None
     """Dead since this instant or later; a duration is that long ago."""
-    finished_before: datetime | Duration | None
+    finished_before: Since | None
     """Dead since before this instant; a duration is that long ago."""
 
 
@@ -165,10 +164,8 @@ async def _select(storage: Storage, queue: str | None, which: Which) -> Selectio
     )
 
 
-def _moment(option: str, value: datetime | Duration | None, now: int) -> int | None:
-    if value is None:
-        return None
-    return instant(value, option, now) if isinstance(value, datetime) else now - round(seconds(value, option) * 1000)
+def _moment(option: str, value: Since | None, now: int) -> int | None:
+    return None if value is None else moment_of(value, option, now)
 
 
 async def _pages(storage: Storage, selection: Selection, after: str | None = None) -> _Pages:

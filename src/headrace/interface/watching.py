@@ -1,14 +1,13 @@
 """What a program sees of the processes on its store, and of what they did: workers, the timeline, metrics."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import Core
 from headrace.interface.page import Page
-from headrace.model.duration import Duration, instant, seconds
+from headrace.interface.since import Since, moment_of
 from headrace.model.job import Job
 from headrace.model.metric import OTHER, Activity, Interval, Metric, metric_of
 from headrace.model.names import check_name
@@ -24,9 +23,6 @@ _MOST_RUNNING = 100
 
 _activity = msgspec.json.Decoder(Activity)
 _presence = msgspec.json.Decoder(Presence)
-
-Since = datetime | Duration
-"""An instant, as an aware datetime; or a duration: so long ago."""
 
 
 class RunningJob(msgspec.Struct, frozen=True):
@@ -109,16 +105,10 @@ class Watching(Core):
         span = Span(
             kind,
             queue,
-            since=_moment(since, "since", now),
-            until=None if until is None else _moment(until, "until", now),
+            since=moment_of(since, "since", now),
+            until=None if until is None else moment_of(until, "until", now),
         )
         return await storage.history(span, limit=limit, after=after)
-
-
-def _moment(value: Since, option: str, now: int) -> int:
-    if isinstance(value, datetime):
-        return instant(value, option, now)
-    return now - round(1000 * seconds(value, option))
 
 
 def _interval(entry: Entry) -> Interval:

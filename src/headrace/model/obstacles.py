@@ -141,7 +141,8 @@ def _nobody_knows(facts: Facts, job: Job, serving: Sequence[Alive]) -> str:
 
 
 def _may_know(presence: Presence, task: str) -> bool:
-    return task in presence.tasks
+    """Of very many tasks, a worker tells only the first."""
+    return task in presence.tasks or presence.more_tasks > 0
 
 
 def _full(facts: Facts, job: Job, ceiling: int) -> str:
