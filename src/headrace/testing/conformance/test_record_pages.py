@@ -22,6 +22,7 @@ class TestRecordPages(Family):
         while page := await stage.storage.records("kv", after=found[-1] if found else None, limit=limit):
             assert len(page) <= limit
             found += [record.name for record in page]
+            assert len(found) <= len(NAMES)
         assert found == sorted(NAMES)
 
     async def test_after_is_a_name_that_need_not_be_there(self, stage: Stage) -> None:

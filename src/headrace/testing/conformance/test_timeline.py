@@ -116,6 +116,7 @@ class TestHistory(Family):
             if after is None:
                 break
             assert len(page.entries) == limit
+            assert len(found) <= len(entries)
         assert found == [entry.id for entry in entries if queue is None or entry.queue == queue]
 
     async def test_a_page_that_ends_with_the_last_one_has_no_next(self, stage: Stage) -> None:
