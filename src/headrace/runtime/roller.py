@@ -14,6 +14,8 @@ AGAIN = 3
 _BACK = 50
 """Minutes after which none is looked at any more: well before parts of it are pruned."""
 _PAGE = 1_000
+_LATE = 5.0
+"""Seconds."""
 
 _activity = msgspec.json.Decoder(Activity)
 
@@ -25,11 +27,15 @@ class Roller:
         self._storage, self._back = storage, back
         self._reached = 0
         """The number of the minute from which on nothing was looked at yet."""
+        self.rest = 0.0
+        """Seconds until there may be more to do: until a minute has ended, and workers have told of it."""
 
     async def roll_once(self) -> int:
         """One bounded step, over three minutes that have ended: how many accounts it wrote or changed. Zero: it has
         reached the present one."""
-        present = await self._storage.now() // MINUTE
+        now = await self._storage.now()
+        present = now // MINUTE
+        self.rest = (MINUTE - now % MINUTE) / 1000 + _LATE
         oldest = max(min(self._reached, present - AGAIN), present - self._back)
         newest = min(oldest + AGAIN, present)
         written = await self._roll(oldest, newest)
@@ -68,7 +74,7 @@ def _id(at: int, queue: str) -> str:
 
 def _differing(at: int, accounts: Mapping[str, Activity], there: Mapping[str, str]) -> list[Entry]:
     entries = [
-        Entry(_id(at, queue), BUCKET, queue, at, msgspec.json.encode(account, order="sorted").decode())
+        Entry(_id(at, queue), BUCKET, queue, at, msgspec.json.encode(account).decode())
         for queue, account in accounts.items()
     ]
     return [entry for entry in entries if there.get(entry.id) != entry.value]
