@@ -11,12 +11,14 @@ from headrace.model.change import Change, In, Patch
 from headrace.model.errors import AppClosed, WrongLoop
 from headrace.model.job import NewJob
 from headrace.model.outcome import Returned
+from headrace.model.record import Put
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import State
+from headrace.model.timeline import Entry
 from headrace.storage.contract import Demand, Filter, Keep
 from headrace.storage.memory import MemoryStorage
 from headrace.storage.memory.claiming import PROMOTED
-from headrace.storage.memory.line import Line
+from headrace.storage.memory.line import Line, take_first
 from headrace.system.clock import ManualClock
 from headrace.system.ids import Ids
 from headrace.system.machine import SystemSpawn
@@ -91,6 +93,24 @@ def test_an_entry_that_stands_twice_is_taken_once():
     assert line.take(10) == [(1, "a"), (2, "b")]
 
 
+entries_of_lines = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 9), st.sampled_from("abcdef")), unique_by=lambda entry: entry[2]
+)
+
+
+@given(entries_of_lines, st.sets(st.sampled_from("abcdef")), st.tuples(*[st.integers(-1, 10)] * 3), st.integers(0, 7))
+def test_the_first_of_many_lines_are_the_first_of_all_each_up_to_its_own_bound(entries, dead, bounds, most):
+    lines: list[Line[tuple[int, str]]] = [Line(lambda entry: entry[1] not in dead) for _ in range(3)]
+    for place, at, name in entries + entries[::-1]:  # each stands there twice
+        lines[place].push((at, name))
+    living = sorted((at, name, place) for place, at, name in entries if name not in dead)
+    within = [(at, name) for at, name, place in living if at <= bounds[place]]
+    taken = take_first(zip(lines, bounds, strict=True), most)
+    assert taken == within[:most]
+    left = take_first([(line, 10) for line in lines], 100)
+    assert left == [(at, name) for at, name, _ in living if (at, name) not in taken]
+
+
 async def test_the_dead_never_outnumber_the_living_for_long(storage, ids):
     for _ in range(50):
         receipts = await storage.insert([_new(ids, delay=5.0 * (number % 2)) for number in range(40)])
@@ -115,6 +135,27 @@ async def test_pruned_jobs_leave_nothing_behind(storage, ids, clock):
     await storage.find(Filter(), limit=5)
     assert len(rows._ids) < 200
     assert not rows.held_by
+
+
+async def test_lapsed_records_and_old_entries_leave_nothing_behind(storage, clock):
+    for number in range(100):
+        await storage.put([Put("lease", f"{number}", "1", ttl=1.0), Put("kv", f"{number % 5}", "1")])
+        await storage.record([Entry(f"{number}", "minute", "q", clock.wall(), "1")])
+        clock.advance(1)
+        await storage.prune({}, 100, entries={"minute": 5.0})
+    records, timeline = storage._store.records, storage._store.timeline
+    assert {kind: len(kept) for kind, kept in records._kinds.items() if kept} == {"kv": 5}
+    assert records._lapsing == set()
+    assert len(timeline._entries) == len(timeline._order["minute"]) == 4
+    await storage.put([Put("kv", "0", "1", ttl=1.0), Put("kv", "0", "2")])
+    clock.advance(1)
+    await storage.prune({}, 100)
+    assert len(await storage.records("kv")) == 5
+
+
+async def test_a_queue_without_final_jobs_has_no_lines_for_them(storage, ids):
+    await storage.insert([_new(ids, queue=f"q{number}") for number in range(100)])
+    assert [lane.finals for lane in storage._store.rows.lanes.values()] == [{}] * 100
 
 
 # --- promotion -------------------------------------------------------------------------------------------------------

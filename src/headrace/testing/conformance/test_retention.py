@@ -87,14 +87,20 @@ class TestRetentionByState(Family):
         stage.clock.advance(MILLISECOND)
         assert await stage.storage.prune(LONG, 100) == 1
 
-    async def test_a_state_that_was_left_behind_prunes_nothing(self, stage: Stage) -> None:
-        dead = await stage.dead(options=Options(retention={"dead": 5.0, "completed": 5.0}))
+    @pytest.mark.parametrize(
+        "own", [Options(), Options(retention=5.0), Options(retention={"dead": 5.0, "completed": 5.0})]
+    )
+    async def test_a_state_that_was_left_behind_prunes_nothing(self, stage: Stage, own: Options) -> None:
+        """Dead, sent back and completed in one millisecond, beside one that stays dead."""
+        other = await stage.dead(options=Options(retention=1_000.0))
+        dead = await stage.dead(options=own)
         await stage.apply(lifecycle.retry(dead))
         (again,) = await stage.claim()
         await stage.settle(again)
         stage.clock.advance(5)
-        assert await stage.storage.prune({State.DEAD: DAY}, 100) == 0
-        assert await stage.storage.prune({State.COMPLETED: DAY}, 100) == 1
+        assert await stage.storage.prune({State.DEAD: Keep(5, 100)}, 100) == 0
+        assert await stage.storage.prune({State.COMPLETED: Keep(5, 100)}, 100) == 1
+        assert await stage.ids() == [other.id]
 
     @pytest.mark.parametrize(("state", "seconds"), [(State.DEAD, 2.5), (State.CANCELLED, 4.0)])
     async def test_in_however_few_words_it_became_final(self, stage: Stage, state: State, seconds: float) -> None:
