@@ -148,6 +148,8 @@ async def test_lapsed_records_and_old_entries_leave_nothing_behind(storage, cloc
     assert records._lapsing == set()
     assert len(timeline._entries) == len(timeline._order["minute"]) == 4
     await storage.put([Put("kv", "0", "1", ttl=1.0), Put("kv", "0", "2")])
+    await storage.put([Put("kv", "gone", "1", ttl=1.0), Put("kv", "gone", None)])
+    assert records._lapsing == set()
     clock.advance(1)
     await storage.prune({}, 100)
     assert len(await storage.records("kv")) == 5
