@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import drain, enqueue, latency, many_queues, schedules, waiting
+from bench import drain, enqueue, latency, limits, many_queues, schedules, waiting
 from bench.setting import machine, save, show
 
 QUESTIONS = {
@@ -12,6 +12,7 @@ QUESTIONS = {
     "queues": many_queues.measure,
     "schedules": schedules.measure,
     "waiting": waiting.measure,
+    "limits": limits.measure,
 }
 
 

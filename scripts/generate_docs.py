@@ -21,6 +21,10 @@ from headrace.interface.cli.exits import exit_code
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.deadletters import Retried, Which
 from headrace.model import errors, facts, job, lifecycle, metric, outcome, presence
+from headrace.interface.jobs import Retried
+from headrace.interface.limits import Limit
+from headrace.interface.queues import QueueView
+from headrace.model import errors, job, lifecycle, outcome
 from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
@@ -59,7 +63,7 @@ def moves() -> str:
 # --- the API ---------------------------------------------------------------------------------------------------------
 
 METHODS = {
-    "declaring": ("task", "queue", "on", "on_worker_start", "on_worker_stop", "add_middleware", "add_router"),
+    "declaring": ("task", "queue", "limit", "on", "on_worker_start", "on_worker_stop", "add_middleware", "add_router"),
     "scheduling": (
         *("schedule", "cron", "every", "put_schedule", "schedules", "pause_schedule", "resume_schedule"),
         *("edit_schedule", "run_schedule", "remove_schedule", "schedule_once"),
@@ -68,6 +72,7 @@ METHODS = {
     "enqueueing": ("enqueue", "enqueue_many"),
     "looking": ("job", "jobs", "why", "dead_letters", "counts", "pending_count", "inflight_count"),
     "moving": ("cancel", "retry", "run_now", "retry_dead", "clear_dead_letters"),
+    "steering": ("pause", "resume", "scale", "queues", "set_limit", "limits"),
     "waiting": ("join", "result"),
     "keeping": ("kv_get", "kv_delete"),
     "running": ("worker", "run", "background", "housekeeping"),
@@ -85,6 +90,9 @@ NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "q
     "tell_queued",
     "url",
 }
+NOT_FOR_USERS = frozenset(
+    {"block", "by_name", "handles_here_closed", "here", "queue_policies", "route_for", "send", "slots"}
+) | frozenset({"cooling_queues", "declare", "queues_without_backoff", "tell_queued", "url"})
 """What the other parts of headrace use; and ``url``, which the page tells of by itself."""
 
 TYPES: Sequence[type] = (
@@ -98,8 +106,10 @@ TYPES: Sequence[type] = (
     job.Notes,
     job.LogLine,
     outcome.Failure,
+    Limit,
     job.Options,
     headrace.PrefixRouter,
+    QueueView,
     headrace.Receipt,
     Retried,
     headrace.RetryPolicy,

@@ -21,6 +21,7 @@ from headrace.model.errors import (
     InvalidArguments,
     InvalidDelay,
     InvalidKey,
+    InvalidName,
     InvalidOption,
     PayloadDiffers,
     WrongLoop,
@@ -173,6 +174,8 @@ def test_row_12_counts_out_of_range(app: Headrace, value: Any) -> None:
         RetryPolicy.fixed(value)
     with pytest.raises(InvalidOption, match="concurrency="):
         app.queue("q", concurrency=value)
+    with pytest.raises(InvalidOption, match="concurrency="):
+        app.scale("q", value)
     with pytest.raises(InvalidOption, match="limit="):
         app.jobs(limit=value)
     with pytest.raises(InvalidOption, match="limit="):
@@ -203,6 +206,41 @@ def test_row_12_times_out_of_range(app: Headrace, value: Any) -> None:
     with pytest.raises(InvalidOption, match="jitter="):
         RetryPolicy.fixed(3, jitter=value)
     assert app.registry.get("other") is None
+
+
+@pytest.mark.parametrize("rate", ["", "10", "fast", "0/s", "1/0s", 10, None, True, 1.5, "1e3/s", "-1/s"], ids=ascii)
+def test_row_12_rates_that_mean_nothing(app: Headrace, rate: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"rate=.*\"10/s\""):
+        app.limit("slack", rate=rate)
+    app.limit("slack", rate="1/s")
+    with pytest.raises(InvalidOption, match="rate="):
+        app.set_limit("slack", rate=rate)
+    assert [limit.rate for limit in app.limits()] == ["1/s"]
+
+
+@pytest.mark.parametrize("burst", [0, -1, True, 1.5, "3", 10**9], ids=str)
+def test_row_12_bursts_out_of_range(app: Headrace, burst: Any) -> None:
+    with pytest.raises(InvalidOption, match="burst="):
+        app.limit("slack", rate="1/s", burst=burst)
+    app.limit("slack", rate="1/s")
+    with pytest.raises(InvalidOption, match="burst="):
+        app.set_limit("slack", burst=burst)
+
+
+def test_row_12_other_options_of_limits_and_queues(app: Headrace) -> None:
+    for limits in (7, {"slack"}, b"slack", None):
+        with pytest.raises((InvalidOption, InvalidName), match="limit"):
+            app.task(name="t", limits=limits)(lambda: None)  # type: ignore[arg-type]
+    for option in ("backoff", "cooldown"):
+        with pytest.raises(InvalidOption, match=f"{option}=.*True or False"):
+            app.queue("q", **{option: "yes"})
+    with pytest.raises(InvalidOption, match="give rate= or burst="):
+        app.set_limit("slack")
+    with pytest.raises(InvalidName):
+        app.set_limit("no name", rate="1/s")
+    with pytest.raises(InvalidName):
+        Throttled(1, limit="no name")
+    assert app.registry.get("t") is None
 
 
 @pytest.mark.parametrize("key", ["", "k" * 1025, "é" * 513, "a\nb", "\0", "\ud800", b"bytes", 42, None], ids=ascii)

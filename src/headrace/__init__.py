@@ -15,6 +15,7 @@ from headrace.model.retry import RetryPolicy
 from headrace.model.routing import PrefixRouter
 from headrace.model.schedule import Schedule
 from headrace.model.state import State
+from headrace.runtime.acquiring import acquire, acquire_sync
 from headrace.runtime.attempt import Current, current
 from headrace.runtime.events import Event
 from headrace.storage.contract import Receipt
@@ -51,6 +52,8 @@ __all__ = [
     "Task",
     "Throttled",
     "WaitTimeout",
+    "acquire",
+    "acquire_sync",
     "current",
     "format_error_chain",
     "parse_cron",

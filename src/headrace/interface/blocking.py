@@ -8,7 +8,9 @@ from headrace.interface.core import DEFAULT_QUEUE, JobReference
 from headrace.interface.deadletters import DeadLetters, Retried, Which
 from headrace.interface.jobs import CancelOutcome
 from headrace.interface.kv import KeyValues
+from headrace.interface.limits import Limit, Limits
 from headrace.interface.page import Page
+from headrace.interface.queues import Queues, QueueView
 from headrace.interface.schedule_plan import Edit, Plan
 from headrace.interface.schedules import Schedules
 from headrace.interface.since import Since
@@ -30,7 +32,7 @@ from headrace.storage.contract import Receipt
 R = TypeVar("R")
 
 
-class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules, Watching, Steps):
+class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules, Queues, Limits, Watching, Steps):
     """For code without an event loop. On a thread whose loop is running they raise UseAsync."""
 
     def enqueue(
@@ -179,6 +181,30 @@ class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules, W
     def result(self, job: JobReference, timeout: Duration | None = None) -> Any:
         """See ``aresult``."""
         return self.block("aresult", lambda: self.aresult(job, timeout))
+
+    def pause(self, queue: str) -> None:
+        """See ``apause``."""
+        return self.block("apause", self.apause, queue)
+
+    def resume(self, queue: str) -> None:
+        """See ``aresume``."""
+        return self.block("aresume", self.aresume, queue)
+
+    def scale(self, queue: str, concurrency: int | None) -> None:
+        """See ``ascale``."""
+        return self.block("ascale", self.ascale, queue, concurrency)
+
+    def queues(self, *, name: str | None = None, limit: int = 50, after: str | None = None) -> Page[QueueView]:
+        """See ``aqueues``."""
+        return self.block("aqueues", lambda: self.aqueues(name=name, limit=limit, after=after))
+
+    def limits(self, *, limit: int = 50, after: str | None = None) -> Page[Limit]:
+        """See ``alimits``."""
+        return self.block("alimits", lambda: self.alimits(limit=limit, after=after))
+
+    def set_limit(self, name: str, *, rate: str | None = None, burst: int | None = None) -> None:
+        """See ``aset_limit``."""
+        return self.block("aset_limit", lambda: self.aset_limit(name, rate=rate, burst=burst))
 
     def claim(self, queue: str = DEFAULT_QUEUE, *, limit: int = 1, lease: Duration | None = None) -> Sequence[Claim]:
         """See ``aclaim``."""

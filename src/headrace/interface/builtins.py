@@ -45,6 +45,7 @@ class TaskOptions(TypedDict, total=False):
     give_up_on: type[BaseException] | Sequence[type[BaseException]]
     priority: int
     retention: Duration
+    limits: str | Sequence[str]
     sensitive: bool
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE, Core
+from headrace.interface.logs import report
 from headrace.interface.task import Call
 from headrace.model import lifecycle
 from headrace.model.change import Change, Status
@@ -16,13 +17,16 @@ from headrace.model.errors import LeaseLost
 from headrace.model.job import Encoding, Job
 from headrace.model.kv import kv_puts
 from headrace.model.names import check_name
-from headrace.model.outcome import Failure, Outcome, Raised, Returned
+from headrace.model.outcome import Failure, Outcome, Raised, Returned, Snoozed
 from headrace.model.state import RUNNING
 from headrace.runtime.failure import outcome_of
 from headrace.runtime.followups import announce
+from headrace.runtime.limiter import Limiter
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.registry import policy_for
 from headrace.runtime.rescuer import Rescuer
+from headrace.runtime.resting import let_rest, rest_after
+from headrace.runtime.settler import backing_off
 from headrace.storage.contract import Demand, Filter, Holding, Storage
 
 _MOST = 10_000
@@ -73,7 +77,7 @@ class Claims(Core):
         vanished claimers of this queue left. A job with a crash behind it comes only by itself."""
         check_name("queue", queue)
         check_count("limit", limit, most=_MOST)
-        declared = self.queues.get(queue)
+        declared = self.declared_queues.get(queue)
         own = declared.lease if declared is not None else None
         duration = (own or self.settings.lease) if lease is None else seconds(lease, "lease", least=0.01)
         storage = (await self.here()).storage
@@ -119,6 +123,8 @@ class Claims(Core):
         wanted = found is None or not found.cancel_requested
         job = claim.job if wanted else msgspec.structs.replace(claim.job, cancel_requested=True)
         await self._apply(claim, self._settled(job, outcome))
+        if isinstance(outcome, Snoozed):
+            await self._let_rest(claim.queue, outcome)
 
     async def arenew(self, claim: Claim, lease: Duration | None = None) -> None:
         """The lease lasts from now again, for all jobs of the same ``aclaim`` call. LeaseLost as in ``aack``."""
@@ -130,7 +136,14 @@ class Claims(Core):
 
     def _settled(self, job: Job, outcome: Outcome) -> Change:
         policy = policy_for(job, self.registry.get(job.task), self.queue_policies(), self.settings.retry)
+        policy = backing_off(policy, outcome, job.queue, self.queues_without_backoff())
         return lifecycle.settle(job, outcome, policy, self.entropy(), self.settings.crash_budget)
+
+    async def _let_rest(self, queue: str, outcome: Snoozed) -> None:
+        rest = rest_after(queue, outcome, self.cooling_queues())
+        if rest is not None:
+            storage = (await self.here()).storage
+            await let_rest(rest, storage, Limiter(storage, self.clock), report)
 
     async def _apply(self, claim: Claim, change: Change) -> None:
         storage = (await self.here()).storage

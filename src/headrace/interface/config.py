@@ -15,6 +15,9 @@ from headrace.storage.contract import Keep
 
 DEFAULT_URL = "sqlite:///headrace.db"
 
+MOST_CONCURRENCY = 100_000
+"""The highest ceiling."""
+
 _DURATIONS = ("lease", "beat", "poll", "reap", "grace", "patience", "kill_after", "unknown_task_grace")
 _LEAST = {"lease": 0.1, "beat": 0.01, "poll": 0.01, "reap": 0.01}
 _TRUTHS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

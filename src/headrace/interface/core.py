@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from headrace.interface.config import Options, configure
-from headrace.interface.controls import declare_controls
+from headrace.interface.declared_limits import DeclaredLimits
 from headrace.interface.declared_schedules import DeclaredSchedules
 from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
@@ -22,6 +22,7 @@ from headrace.model.retry import RetryPolicy
 from headrace.model.routing import Route, Routers
 from headrace.runtime import events
 from headrace.runtime.company import COMPANY, Company
+from headrace.runtime.controls import declare_controls
 from headrace.runtime.events import Bus, Event
 from headrace.runtime.registry import Registry
 from headrace.storage.contract import Receipt, Storage
@@ -45,6 +46,7 @@ class Queue(msgspec.Struct, frozen=True):
     concurrency: int | None = None
     retry: RetryPolicy | None = None
     backoff: bool = True
+    cooldown: bool = False
     lease: float | None = None
     priority: int | None = None
     retention: dict[str, float] | None = None
@@ -61,7 +63,8 @@ class Core:
         self.ids = Ids(self.clock)
         self.spawn = SystemSpawn()
         self.registry = Registry()
-        self.queues: dict[str, Queue] = {}
+        self.declared_queues: dict[str, Queue] = {}
+        self.declared_limits = DeclaredLimits()
         self.routers = Routers()
         self.declared_schedules = DeclaredSchedules()
         self.entropy = jitter_source()
@@ -69,7 +72,7 @@ class Core:
         self.bus = Bus(self.spawn, report)
         for event_id in LOGGED:
             self.bus.on(event_id, log_event)
-        self.handles = Handles(self._make_storage, self._declare)
+        self.handles = Handles(self._make_storage, self.declare)
         self.portal = Portal(self.spawn)
         self._make_storage()  # a URL that can't be used is refused here, not at the first job
 
@@ -86,21 +89,22 @@ class Core:
             patience=self.settings.patience,
         )
 
-    async def _declare(self, storage: Storage) -> None:
-        await declare_controls(
-            storage,
-            {
-                name: QueueControl(queue.concurrency, retention=queue.retention)
-                for name, queue in self.queues.items()
-                if queue.concurrency is not None or queue.retention is not None
-            },
-        )
+    async def declare(self, storage: Storage) -> None:
+        """Write what the app declares: at the storage's first use, and again where a worker starts, for what was
+        declared in between."""
+        controls = {
+            name: QueueControl(queue.concurrency, retention=queue.retention)
+            for name, queue in self.declared_queues.items()
+            if queue.concurrency is not None or queue.retention is not None
+        }
+        await declare_controls(storage, controls)
+        await self.declared_limits.write(storage)
         await self.declared_schedules.write(storage)
 
     def route_for(self, task: str, queue: str | None = None) -> Route:
         """Where the jobs of this task go: to ``queue`` where one is named, else where a router says."""
         name = self.routers.queue_for(task) if queue is None else check_name("queue", queue)
-        declared = self.queues.get(name, Queue())
+        declared = self.declared_queues.get(name, Queue())
         priority = NORMAL if declared.priority is None else declared.priority
         return Route(name, priority, fixed=queue is not None)
 
@@ -112,6 +116,8 @@ class Core:
         """Insert one job, together with whatever else is enqueued at this moment. PayloadDiffers where it is strict,
         and its key is held by a job with another task or payload."""
         handle = await self.handles.here()
+        if new.task in self.declared_limits.unchecked:
+            await self.declared_limits.check(handle.storage, [new.task])
         receipt = await handle.send(new)
         if strict and receipt.payload_differs:
             raise PayloadDiffers(new.key or "", receipt.id)
@@ -127,12 +133,20 @@ class Core:
     def queue_policies(self) -> Mapping[str, RetryPolicy]:
         """The retry policies that declared queues ask for."""
         policies: dict[str, RetryPolicy] = {}
-        for name, queue in self.queues.items():
+        for name, queue in self.declared_queues.items():
             if not queue.backoff:
                 policies[name] = msgspec.structs.replace(queue.retry or self.settings.retry, base=0.0)
             elif queue.retry is not None:
                 policies[name] = queue.retry
         return policies
+
+    def queues_without_backoff(self) -> frozenset[str]:
+        """Declared queues whose back-off is off."""
+        return frozenset(name for name, queue in self.declared_queues.items() if not queue.backoff)
+
+    def cooling_queues(self) -> frozenset[str]:
+        """Declared queues that rest as a whole when one of their jobs is throttled."""
+        return frozenset(name for name, queue in self.declared_queues.items() if queue.cooldown)
 
     async def handles_here_closed(self) -> None:
         """Close the running loop's handle: the loop is about to end."""

@@ -6,14 +6,16 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from headrace.interface.config import check_count
+from headrace.interface.config import MOST_CONCURRENCY, check_count
 from headrace.interface.core import Core, Queue
+from headrace.interface.declared_limits import Declared
 from headrace.interface.task import Task
 from headrace.interface.template import check_priority
 from headrace.model.codec import CheckedSignature, Signature
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import InvalidOption, RoutingFailed
 from headrace.model.names import check_name
+from headrace.model.rate import check_burst, parse_rate
 from headrace.model.retention import Retention, by_state, check_retention
 from headrace.model.retry import RetryPolicy
 from headrace.model.routing import Router, as_router
@@ -27,7 +29,6 @@ R = TypeVar("R")
 H = TypeVar("H", bound=Hook)
 L = TypeVar("L", bound=Listener)
 M = TypeVar("M", bound=Middleware)
-_MOST_CONCURRENCY = 100_000
 _UNUSABLE = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
 
 
@@ -65,6 +66,7 @@ class Declarations(Core):
         executor: Literal["thread", "process"] | None = None,
         priority: int | None = None,
         retention: Retention | None = None,
+        limits: str | Sequence[str] = (),
         sensitive: bool = False,
     ) -> Decorate: ...
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -73,7 +75,8 @@ class Declarations(Core):
         ``name`` defaults to module.function. ``async def`` runs on the loop, ``def`` in a thread;
         ``executor="process"`` runs either in a process that a timeout really kills. ``timeout`` is per attempt.
         Where ``retry_on`` is given only these exceptions are tried again; ``give_up_on`` never are. ``retention``,
-        for all final states or by state, wins over that of the queue. ``sensitive`` hides the arguments in listings.
+        for all final states or by state, wins over that of the queue. ``limits`` names limits (see ``limit``) of
+        which each run takes a permit before it starts. ``sensitive`` hides the arguments in listings.
         """
         if function is not None:
             return self._register(function, {})
@@ -84,6 +87,7 @@ class Declarations(Core):
     ) -> Task[Any, Any, Any]:
         name = check_name("task", options.pop("name", None) or _default_name(function))
         route = self.route_for(name, options.pop("queue", None))
+        limits = _limits(options.pop("limits", ()))
         timeout, retention, priority = (options.pop(key, None) for key in ("timeout", "retention", "priority"))
         retry = options.pop("retry", None)
         if retry is not None and not isinstance(retry, RetryPolicy):
@@ -101,12 +105,15 @@ class Declarations(Core):
             retry_on=_exceptions("retry_on", options.pop("retry_on", ())),
             give_up_on=_exceptions("give_up_on", options.pop("give_up_on", ())),
             retention=None if retention is None else check_retention(retention),
+            limits=limits,
             sensitive=bool(options.pop("sensitive", False)),
             returns=returns_of(function),
         )
         if options:
             raise InvalidOption(min(options), options[min(options)], "task() has no such option")
         self.registry.add(handler)
+        if limits:
+            self.declared_limits.unchecked[name] = limits
         return Task(self, function, handler)
 
     def queue(
@@ -116,6 +123,7 @@ class Declarations(Core):
         concurrency: int | None = None,
         retry: RetryPolicy | None = None,
         backoff: bool = True,
+        cooldown: bool = False,
         lease: Duration | None = None,
         priority: int | None = None,
         retention: Retention | None = None,
@@ -124,14 +132,15 @@ class Declarations(Core):
 
         ``concurrency`` is the most jobs that run at once over all workers; ``retention`` is how long final jobs are
         kept, for all final states or by state. Both are written if the store has none: an operator's value wins.
-        ``backoff=False`` retries without delay. ``lease`` is for ``claim``.
+        ``backoff=False`` retries without delay, and runs throttled jobs again exactly when the upstream asked for it.
+        With ``cooldown`` the whole queue rests for as long when one of its jobs is throttled. ``lease`` is for
+        ``claim``.
         """
-        self.queues[check_name("queue", name)] = Queue(
-            concurrency=None
-            if concurrency is None
-            else check_count("concurrency", concurrency, most=_MOST_CONCURRENCY),
+        self.declared_queues[check_name("queue", name)] = Queue(
+            concurrency=None if concurrency is None else check_count("concurrency", concurrency, most=MOST_CONCURRENCY),
             retry=retry,
-            backoff=backoff,
+            backoff=_truth("backoff", backoff),
+            cooldown=_truth("cooldown", cooldown),
             lease=None if lease is None else seconds(lease, "lease", least=0.01),
             priority=None if priority is None else check_priority(priority),
             retention=None if retention is None else by_state(check_retention(retention)),
@@ -153,6 +162,19 @@ class Declarations(Core):
             raise
         for handler, route in zip(moving, routes, strict=True):
             handler.route.follow(route)
+        self.registry.forget_limits()
+
+    def limit(self, name: str, *, rate: str, burst: int | None = None) -> None:
+        """Declare a limit that all workers on the store obey together: ``rate`` permits come back as in ``"10/s"``,
+        ``"100/m"``, ``"5000/h"`` or ``"1/250ms"``; at most ``burst`` at once after a rest (default: the number in the
+        rate).
+
+        Written if the store has none of this name, or if the declaration is another one than before: until then what
+        ``set_limit`` changed stands.
+        """
+        parsed = parse_rate(rate)
+        declared = Declared(parsed, parsed.count if burst is None else check_burst(burst))
+        self.declared_limits.add(check_name("limit", name), declared)
 
     def on(self, event_id: str) -> Callable[[L], L]:
         """Call the decorated function for each event of this id, such as ``queue.job.completed``.
@@ -207,6 +229,19 @@ def _where(function: Callable[..., Any], executor: object) -> Where:
             raise InvalidOption("executor", executor, "an async def runs on the loop; make it a plain def for threads")
         case _:
             raise InvalidOption("executor", executor, 'it must be "thread" or "process"')
+
+
+def _limits(value: Any) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Sequence) else None
+    if names is None:
+        raise InvalidOption("limits", value, "it must be the name of a limit, or a list of names")
+    return tuple(dict.fromkeys(check_name("limit", name) for name in names))
+
+
+def _truth(option: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidOption(option, value, "it must be True or False")
+    return value
 
 
 def _exceptions(option: str, value: Any) -> tuple[type[BaseException], ...]:

@@ -67,6 +67,8 @@ class Jobs(Core):
         new = self.ids.new
         jobs = [call.make(new()) for call in calls]
         handle = await self.here()
+        if self.declared_limits.unchecked:
+            await self.declared_limits.check(handle.storage, {job.task for job in jobs})
         receipts = await handle.storage.insert(jobs) if jobs else ()
         if self.bus.wants(events.QUEUED):
             for job, receipt in zip(jobs, receipts, strict=True):

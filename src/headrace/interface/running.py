@@ -45,7 +45,8 @@ class Running(Declarations):
         """
         slots = self.slots(queues)
         storage = (await self.here()).storage
-        await self.declared_schedules.write(storage)
+        await self.declare(storage)
+        await self.declared_limits.check(storage, list(self.declared_limits.unchecked))
         around = self._around(end_process)
         worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, around)
         async with worker:
@@ -157,6 +158,8 @@ class Running(Declarations):
             start_hooks=tuple(self.start_hooks),
             stop_hooks=tuple(self.stop_hooks),
             policies=self.queue_policies(),
+            without_backoff=self.queues_without_backoff(),
+            cooling=self.cooling_queues(),
             company=self.company,
             exit=end_process,
         )

@@ -3,7 +3,6 @@ the jobs of a queue are kept."""
 
 import msgspec
 
-from headrace.interface.controls import edit_controls
 from headrace.interface.core import Core
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import InvalidOption
@@ -11,6 +10,7 @@ from headrace.model.names import check_name
 from headrace.model.record import QueueControl
 from headrace.model.retention import Retention, by_state, check_retention
 from headrace.model.state import FINAL, RUNNING, State
+from headrace.runtime.controls import edit_controls
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.pruner import Pruner
 from headrace.runtime.rescuer import Rescuer

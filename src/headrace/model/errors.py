@@ -137,10 +137,30 @@ class AppClosed(HeadraceError, RuntimeError):
 
 
 class NoCurrentJob(HeadraceError, RuntimeError):
-    """``current()`` outside a handler."""
+    """``current()`` or ``acquire()`` outside a handler."""
 
-    def __init__(self) -> None:
-        super().__init__("current() is only for handlers: no job runs here")
+    def __init__(self, what: str = "current()") -> None:
+        super().__init__(f"{what} is only for handlers: no job runs here")
+
+
+class NotInProcess(HeadraceError, RuntimeError):
+    """A handler in a process executor asked for what only its worker's process has."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f'{what} can\'t be used with executor="process": that process has no store; {instead}')
+        self.what = what
+
+
+class UnknownLimit(HeadraceError, LookupError):
+    """A limit that nobody declared."""
+
+    def __init__(self, name: str, task: str | None = None) -> None:
+        named = "" if task is None else f", which task {task!r} names,"
+        super().__init__(
+            f"the store knows no limit {outline(name)}{named}; declare it in the app: app.limit({outline(name)}, rate="
+            '"10/s")'
+        )
+        self.name, self.task = name, task
 
 
 class AttemptEnded(HeadraceError, RuntimeError):
@@ -369,10 +389,10 @@ class StoreUnreachable(StoreError):
 
 
 class PutLost(StoreError):
-    """A compare-and-set beside an insert lost its race: nothing was inserted."""
+    """A compare-and-set lost its race: neither it nor what was to be inserted beside it was written."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"record {name!r} of kind {kind!r} was changed by another process; nothing was inserted")
+        super().__init__(f"record {name!r} of kind {kind!r} was changed by another process; nothing was written")
         self.kind, self.name = kind, name
 
 

@@ -7,6 +7,7 @@ ends it cancelled. A wish that came too late to be known here stands on the row,
 """
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import assert_never
 
 from headrace.model.change import Change, Ended, Guard, Held, In, Patch
@@ -39,7 +40,8 @@ _NOW = 0.0
 
 
 def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budget: int = CRASH_BUDGET) -> Change:
-    """An attempt has answered. ``random`` in [0, 1) jitters the retry delay."""
+    """An attempt has answered. ``random`` in [0, 1) jitters the retry delay, which a throttled job waits too where it
+    is longer than what the upstream asked for."""
     match outcome:
         case Returned():  # fields in the pattern cost 2.5 times as much, on the path of every completion
             return Change(job.id, held(job), _returned(outcome))
@@ -48,6 +50,8 @@ def settle(job: Job, outcome: Outcome, policy: RetryPolicy, random: float, budge
         case Refused(failure):
             patch = _dead("permanent", Ended("failed", failure))
         case Snoozed(delay, reason):
+            if reason == "throttled":
+                delay = max(delay, policy.delay(_throttles_in_a_row(job) + 1, random))
             patch = Patch(State.SCHEDULED, delay=delay, attempt=-1, ended=Ended(reason), reason=reason)
         case Stopped(reason):
             patch = _cancelled(Ended("cancelled", Failure("Cancelled", reason)))
@@ -67,6 +71,11 @@ def _unless_cancelled(job: Job, patch: Patch) -> Change:
 
 def _cancelled(ended: Ended | None, attempt: int = 0, crashes: int = 0) -> Patch:
     return Patch(State.CANCELLED, attempt=attempt, crashes=crashes, ended=ended, reason="cancelled", release_key=True)
+
+
+def _throttles_in_a_row(job: Job) -> int:
+    """How many of its last attempts, this one not counted, ended so."""
+    return sum(1 for _ in takewhile(lambda record: record.outcome == "throttled", reversed(job.history)))
 
 
 def _returned(outcome: Returned) -> Patch:
@@ -115,6 +124,11 @@ def park(job: Job, grace: float = UNKNOWN_TASK_GRACE) -> Change:
     delay = min(max(parked, _SHORTEST_PARKING), _LONGEST_PARKING, max(grace - parked, _SHORTEST_PARKING))
     patch = Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="unknown_task", parked=True)
     return _unless_cancelled(job, patch)
+
+
+def limit(job: Job, delay: float) -> Change:
+    """A limit that its task names has no permit left: it has not started, and comes again when there may be one."""
+    return _unless_cancelled(job, Patch(State.SCHEDULED, delay=delay, attempt=-1, reason="limited"))
 
 
 def lapse(job: Job, random: float, budget: int = CRASH_BUDGET) -> Change:

@@ -3,6 +3,7 @@
 import msgspec
 
 from headrace.model.duration import Duration, seconds
+from headrace.model.names import check_name
 
 
 class Control(Exception):
@@ -18,11 +19,12 @@ class Snooze(Control):
 
 
 class Throttled(Control):
-    """The upstream said "too fast": run again after ``retry_after``. No attempt is burned."""
+    """The upstream said "too fast": run again after ``retry_after``, later each time where the queue has back-off. No
+    attempt is burned. With ``limit`` nobody gets a permit of that limit before ``retry_after`` is over."""
 
     def __init__(self, retry_after: Duration, limit: str | None = None) -> None:
         self.retry_after = seconds(retry_after, "retry_after")
-        self.limit = limit
+        self.limit = None if limit is None else check_name("limit", limit)
         super().__init__(f"throttled for {self.retry_after:g} s")
 
 
@@ -85,6 +87,9 @@ class Snoozed(msgspec.Struct, frozen=True, gc=False):
 
     delay: float
     reason: str = "snoozed"
+    """``snoozed`` or ``throttled``."""
+    limit: str | None = None
+    """Of Throttled: the limit to close for as long."""
 
 
 class Stopped(msgspec.Struct, frozen=True, gc=False):

@@ -148,13 +148,11 @@ _GATHER = 25
 """Milliseconds of tokens that are worth waiting for, so that a fast limit is not bought one by one."""
 
 
-def pause(bucket: Bucket, now: int, wanted: int, misses: int) -> int:
-    """Milliseconds until it is worth asking again for ``wanted`` permits, after ``misses`` askings in a row that got
-    none. Never before the next token, and never so late that the bucket runs over."""
+def pause(bucket: Bucket, now: int, wanted: int, contested: bool, random: float) -> int:
+    """Milliseconds until it is worth asking again for ``wanted`` permits, where there were too few. Never before the
+    next token, and never so late that the bucket runs over. Where others take permits too, ``random`` in [0, 1) lets
+    each of them be the first at times, and lets the bucket gather what a look is worth."""
     half = max(1, bucket.burst // 2)
     first, few, enough = (next_free(bucket, now, place) - now for place in (1, min(max(1, wanted), half), half))
     wait = max(first, min(few, _GATHER))
-    if misses:  # others take them first: look less often, the bucket keeps what comes meanwhile
-        gap = -(-bucket.rate.period // bucket.rate.count)
-        wait = max(wait, min(gap << min(misses, 30), enough))
-    return wait
+    return max(wait, first + int(random * (enough - first))) if contested else wait

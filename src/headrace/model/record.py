@@ -44,6 +44,8 @@ class QueueControl(msgspec.Struct, frozen=True, omit_defaults=True):
     paused: bool = False
     cools_until: int | None = None
     """Gives no job before this instant, milliseconds since 1970 UTC: an upstream asked for a rest."""
+    unlimited: bool = False
+    """An operator wants no ceiling, whatever the app declares."""
     retention: dict[str, float] | None = None
     """Seconds that final jobs are kept, by state; states left out go by the app's rule. None: nobody said anything."""
 
@@ -54,11 +56,21 @@ class QueueControl(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def completed(there: QueueControl, declared: QueueControl) -> QueueControl:
     """What an app declares of a queue counts where nothing is said yet: an operator's word stands."""
+    silent = there.concurrency is None and not there.unlimited
     return msgspec.structs.replace(
         there,
-        concurrency=declared.concurrency if there.concurrency is None else there.concurrency,
+        concurrency=declared.concurrency if silent else there.concurrency,
         retention=declared.retention if there.retention is None else there.retention,
     )
+
+
+def amend(value: str | None, before: QueueControl, after: QueueControl) -> str:
+    """The text of a QueueControl, once what differs is changed. All else stays, fields of a newer version too."""
+    fields = {} if value is None else msgspec.json.decode(value, type=dict[str, object])
+    for field in QueueControl.__struct_fields__:
+        if getattr(after, field) != getattr(before, field):
+            fields[field] = getattr(after, field)
+    return msgspec.json.encode(fields).decode()
 
 
 QUEUE = "queue"

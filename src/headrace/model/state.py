@@ -9,7 +9,7 @@ class State(StrEnum):
     """Where a job is in its life."""
 
     SCHEDULED = "scheduled"
-    """Waits for its due time: delayed, snoozed, throttled, parked, or put off until it can run alone."""
+    """Waits for its due time: delayed, snoozed, throttled, limited, parked, or put off until it can run alone."""
     PENDING = "pending"
     """Due: the next free worker takes it."""
     RUNNING = "running"
@@ -57,7 +57,7 @@ MOVES: Mapping[State, Mapping[State, str]] = MappingProxyType(
         State.RUNNING: {
             State.RUNNING: "cancel requested, reclaimed, or stamped alone",
             State.PENDING: "interrupted",
-            State.SCHEDULED: "snoozed, throttled, parked, or waits to run alone",
+            State.SCHEDULED: "snoozed, throttled, limited, parked, or waits to run alone",
             State.RETRYING: "failed or crashed, budget left",
             State.COMPLETED: "returned",
             State.DEAD: "failed or crashed for good",

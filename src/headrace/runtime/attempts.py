@@ -21,6 +21,10 @@ class Attempts:
         """Slots of this queue that nothing runs in."""
         return self._slots[queue] - self._taken[queue]
 
+    def taken(self, queue: str) -> int:
+        """Slots of this queue that something runs in."""
+        return self._taken[queue]
+
     def start(self, attempt: Attempt) -> None:
         """It takes a slot and is held."""
         self._held[attempt.job.id] = attempt

@@ -47,8 +47,8 @@ def _read(error: BaseException, handler: Handler | None) -> Outcome:
             return outcome
         case Snooze(delay=delay):
             return Snoozed(delay)
-        case Throttled(retry_after=delay):
-            return Snoozed(delay, "throttled")
+        case Throttled(retry_after=delay, limit=limit):
+            return Snoozed(delay, "throttled", limit)
         case PermanentFailure():
             return Refused(describe(error))
         case Cancelled(reason=reason):

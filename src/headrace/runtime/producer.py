@@ -12,11 +12,13 @@ from headrace.runtime.attempt import Attempt
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.company import Company
 from headrace.runtime.completer import Completer, Settlement
+from headrace.runtime.gate import Gate
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.loop import turn, wait_for
 from headrace.runtime.registry import Handler, Registry, Where
 from headrace.runtime.services import Services
 from headrace.runtime.settings import Settings
+from headrace.runtime.sharer import Sharer
 from headrace.storage.contract import Demand, Listener, Storage
 from headrace.system.clock import Clock
 
@@ -39,12 +41,14 @@ class Producer:
         completer: Completer,
         services: Services,
         company: Company,
+        gate: Gate,
+        sharer: Sharer,
     ) -> None:
         self._worker_id, self._queues = worker_id, attempts.queues
         self._storage, self._registry = storage, registry
         self._attempts, self._lanes = attempts, lanes
         self._settings, self._clock, self._completer = settings, clock, completer
-        self._services, self._company = services, company
+        self._services, self._company, self._gate, self._sharer = services, company, gate, sharer
         self._dry: set[str] = set()
         """Queues that gave less than was asked: not asked again before a notice or the poll."""
         self._held_back: set[str] = set()
@@ -53,6 +57,8 @@ class Producer:
         """Jobs with a crash behind them, and until when each may wait for solitude here."""
         self._too_late: list[Job] = []
         """Claimed while the worker was told to stop."""
+        self._asked_at = -math.inf
+        """When all queues were last to be asked."""
         self._freed = asyncio.Event()
         self._notices = 0
         self._listener: Listener | None = None
@@ -68,6 +74,11 @@ class Producer:
             self._ask_again()
         self._freed.set()
 
+    def look_again(self) -> None:
+        """What may be asked for has changed."""
+        self._ask_again()
+        self._freed.set()
+
     def stop(self) -> None:
         """Claim no more."""
         self.stopped = True
@@ -81,8 +92,7 @@ class Producer:
             self._listener = self._storage.listen([f"queue:{queue}" for queue in self._queues])
         if await self._listener.wait(self._settings.poll):
             self._notices += 1
-            self._ask_again()
-            self._freed.set()
+            self.look_again()
         return 0.0
 
     async def step(self) -> float:
@@ -102,23 +112,35 @@ class Producer:
             claimed = await self._claim(demands)
         finally:
             self._company.end_claim(self._attempts)
+        if claimed is None:
+            return await self._wait()
         if claimed:
             await turn()  # handlers first: the next look at the storage competes with them for the interpreter
         return 0.0
 
-    async def _claim(self, demands: Sequence[Demand]) -> bool:
-        """Whether there was anything."""
+    async def _claim(self, demands: Sequence[Demand]) -> bool | None:
+        """Whether there was anything; None where limits left nothing to ask for."""
         notices = self._notices
+        if self._registry.limited:
+            demands, dry = await self._gate.narrow(demands)
+            if notices == self._notices:
+                self._dry.update(dry)
+            if not demands:
+                return None
         jobs = await self._storage.claim(self._worker_id, demands)
         if notices == self._notices:  # else something came after the look
             self._note_dry(demands, jobs)
-        self._start(jobs)
+        self._start(await self._admit(jobs) if self._registry.limited else jobs)
         return bool(jobs)
 
     def _demands(self) -> Sequence[Demand]:
         if self._completer.waiting > _MOST_UNSETTLED:
             return ()
         free = ((queue, self._attempts.free(queue)) for queue in self._queues if queue not in self._dry)
+        shares = self._sharer.shares
+        if shares:
+            taken = self._attempts.taken
+            free = ((queue, min(room, shares.get(queue, room + taken(queue)) - taken(queue))) for queue, room in free)
         return [Demand(queue, room) for queue, room in free if room > 0]
 
     def _note_dry(self, demands: Sequence[Demand], jobs: Sequence[Job]) -> None:
@@ -130,11 +152,28 @@ class Producer:
             self._held_back.discard(job.queue)
         self._dry.update(demand.queue for demand in demands if got[demand.queue] < demand.limit)
 
+    async def _admit(self, jobs: Sequence[Job], *, alone: bool = False) -> Sequence[Job]:
+        """Those that have the permits they need; the others go back."""
+        try:
+            admitted, refused = await self._gate.admit(jobs, alone=alone)
+        except Exception:  # nobody else would ever run them while this worker lives
+            for job in jobs:
+                self._completer.add(Settlement(job, lifecycle.hand_back(job)))
+            raise
+        for settlement in refused:
+            self._completer.add(settlement)
+        return admitted
+
     async def _wait(self) -> float:
-        poll = self._settings.poll
+        look = self._settings.poll
         if self._dry and not self._freed.is_set():
-            poll = min(poll, await self._next_due())
-        if poll and not await wait_for(self._freed, poll):
+            look = min(look, await self._next_due())
+        held = self._gate.wait
+        if held < look:
+            await wait_for(self._freed, held)
+            if self._clock.monotonic() - self._asked_at >= self._settings.poll:
+                self._ask_again()
+        elif look and not await wait_for(self._freed, look):
             self._ask_again()
         return 0.0
 
@@ -153,6 +192,7 @@ class Producer:
         return math.inf if due is None else max(0.001, due)
 
     def _ask_again(self) -> None:
+        self._asked_at = self._clock.monotonic()
         self._dry.clear()
         self._held_back.clear()
 
@@ -198,6 +238,10 @@ class Producer:
         return 0.0
 
     async def _run_alone(self, job: Job) -> None:
+        if self._registry.limited and not await self._admit([job], alone=True):
+            if self._lonely and self._lonely[0][0] is job:  # else it was cancelled meanwhile
+                self._lonely.popleft()
+            return
         verdicts = await self._storage.apply([lifecycle.stamp_alone(job)])
         if self.stopped or not self._lonely or self._lonely[0][0] is not job:  # told to stop, or cancelled meanwhile
             return

@@ -42,6 +42,8 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     """These are never tried again."""
     retention: float | dict[str, float] | None = None
     """Seconds, or seconds by state; None: as the queue says."""
+    limits: tuple[str, ...] = ()
+    """The limits that it takes a permit of before each run."""
     sensitive: bool = False
     returns: object = object
     """The annotation of what it returns."""
@@ -68,6 +70,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
+        self.limited = False
+        """Whether any task names a limit."""
+        self._limits: dict[str, frozenset[str]] = {}
+        """By queue, as far as it was asked for."""
 
     def add(self, handler: Handler) -> None:
         """Register, or AlreadyRegistered."""
@@ -75,6 +81,8 @@ class Registry:
         if first is not None:
             raise AlreadyRegistered(handler.name, first.origin, handler.origin)
         self._handlers[handler.name] = handler
+        self.limited = self.limited or bool(handler.limits)
+        self.forget_limits()
 
     def get(self, name: str) -> Handler | None:
         """The handler of this task, if this program has one."""
@@ -87,6 +95,17 @@ class Registry:
     def queues(self) -> Sequence[str]:
         """Every queue that a task names, in order, once."""
         return list(dict.fromkeys(handler.queue for handler in self._handlers.values()))
+
+    def forget_limits(self) -> None:
+        """Tasks came, or go to other queues than before."""
+        self._limits = {}
+
+    def limits_of(self, queue: str) -> frozenset[str]:
+        """The limits that every task of this queue names."""
+        if queue not in self._limits:
+            named = [frozenset(handler.limits) for handler in self._handlers.values() if handler.queue == queue]
+            self._limits[queue] = frozenset.intersection(*named) if named else frozenset()
+        return self._limits[queue]
 
 
 def policy_for(

@@ -7,6 +7,7 @@ import msgspec
 
 from headrace.model.job import NewJob, Notes
 from headrace.model.record import Put
+from headrace.runtime.limiter import Limiter
 from headrace.system.clock import Clock
 
 if TYPE_CHECKING:
@@ -31,5 +32,7 @@ class Services(msgspec.Struct, frozen=True):
     notebook: Notebook
     clock: Clock
     new_id: Callable[[], str]
+    limiter: Limiter | None = None
+    """None in a process executor's child."""
     passes_on: bool = True
     """Whether log lines go to this process's own logging as well."""

@@ -1,8 +1,13 @@
 """What follows from the end of an attempt: the one place that asks the state machine for it."""
 
+from collections.abc import Collection
+
+from msgspec.structs import replace
+
 from headrace.model import lifecycle
 from headrace.model.change import Change
-from headrace.model.outcome import Outcome
+from headrace.model.outcome import Outcome, Snoozed
+from headrace.model.retry import RetryPolicy
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.registry import policy_for
@@ -19,9 +24,15 @@ class Settler:
     def settle(self, attempt: Attempt, outcome: Outcome) -> Change:
         """The change that records this outcome."""
         policy = policy_for(attempt.job, attempt.handler, self._around.policies, self._settings.retry)
+        policy = backing_off(policy, outcome, attempt.job.queue, self._around.without_backoff)
         change = lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
         return self._notebook.finish(attempt, change)
 
     def hand_back(self, attempt: Attempt) -> Change:
         """The change that gives the job up unfinished, because the worker stops."""
         return self._notebook.finish(attempt, lifecycle.hand_back(attempt.job))
+
+
+def backing_off(policy: RetryPolicy, outcome: Outcome, queue: str, without: Collection[str]) -> RetryPolicy:
+    """The policy that counts for this outcome: where its queue's back-off is off, throttled jobs have none."""
+    return replace(policy, base=0.0) if type(outcome) is Snoozed and queue in without else policy

@@ -33,6 +33,10 @@ class Surroundings(msgspec.Struct, frozen=True):
     stop_hooks: Sequence[Hook] = ()
     policies: Mapping[str, RetryPolicy] = {}
     """Retry policies by queue."""
+    without_backoff: frozenset[str] = frozenset()
+    """Queues whose back-off switch is off."""
+    cooling: frozenset[str] = frozenset()
+    """Queues that rest as a whole when one of their jobs was throttled."""
     company: Company | None = None
     """The workers of this process; None for one that counts as alone in it."""
     exit: Callable[[int], None] | None = None

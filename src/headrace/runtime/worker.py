@@ -15,7 +15,7 @@ from headrace.model.change import Change
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Job
-from headrace.model.outcome import Failure, Raised
+from headrace.model.outcome import Failure, Raised, Snoozed
 from headrace.model.state import State
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
@@ -25,18 +25,22 @@ from headrace.runtime.completer import Completer, Settlement
 from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
 from headrace.runtime.followups import Followups
+from headrace.runtime.gate import Gate
 from headrace.runtime.heart import Heart
 from headrace.runtime.housekeeping import Housekeeping, Step
 from headrace.runtime.lanes import Lanes
+from headrace.runtime.limiter import Limiter
 from headrace.runtime.loop import Loop, loop_turns
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.process import run_assignment
 from headrace.runtime.producer import Producer
 from headrace.runtime.registry import Registry
+from headrace.runtime.resting import let_rest, rest_after
 from headrace.runtime.services import Services
 from headrace.runtime.settings import Settings
 from headrace.runtime.settler import Settler
+from headrace.runtime.sharer import Sharer
 from headrace.runtime.surroundings import Hook, Surroundings
 from headrace.runtime.tally import Tally
 from headrace.storage.contract import Storage
@@ -74,6 +78,8 @@ class Worker:
         self._notebook = WorkerNotebook(storage, around.clock, self._wake_notes)
         self._notes = Loop("notes", self._notebook.step, around.entropy, around.report)
         self._company = around.company or Company()
+        self._limiter = Limiter(storage, around.clock)
+        self._sharer = Sharer(worker_id, storage, slots, self._look_again)
         self._producer = Producer(
             worker_id,
             storage,
@@ -83,8 +89,10 @@ class Worker:
             settings,
             around.clock,
             self._completer,
-            Services(self._notebook, around.clock, around.new_id),
+            Services(self._notebook, around.clock, around.new_id, limiter=self._limiter),
             self._company,
+            Gate(storage, registry, self._limiter, around, settings.poll),
+            self._sharer,
         )
         self._settler = Settler(settings, around, self._notebook)
         self._followups = Followups(storage, self._narrator, around.report)
@@ -92,8 +100,8 @@ class Worker:
         self._housekeeping = Housekeeping(
             worker_id, storage, settings, around, self._narrator, self._beaten_at, attendance, self._tally
         )
-        steps = {"producer": self._producer.step, "ear": self._producer.hear, **self._housekeeping.steps}
-        self._loops = self._make_loops(steps)
+        own = {"producer": self._producer.step, "ear": self._producer.hear, "sharer": self._sharer.step}
+        self._loops = self._make_loops(own | dict(self._housekeeping.steps))
         self._lasting = [*self._make_loops(self._housekeeping.lasting), self._notes]
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None
@@ -127,6 +135,7 @@ class Worker:
         try:
             await _call_hooks(self._around.start_hooks)
             await self._housekeeping.begin()
+            await self._sharer.look()
         except BaseException:
             await self._end()
             raise
@@ -140,6 +149,7 @@ class Worker:
         self._stopped = True
         self._producer.stop()
         self._housekeeping.stop()
+        self._sharer.stop()
         for loop in self._loops:
             loop.stop()
         try:
@@ -207,6 +217,10 @@ class Worker:
             if not loop_turns():
                 raise
             outcome = Raised(describe(error))
+        if type(outcome) is Snoozed:  # while its slot is taken: nothing is started before others know
+            rest = rest_after(attempt.job.queue, outcome, self._around.cooling)
+            if rest is not None:
+                await let_rest(rest, self._storage, self._limiter, self._around.report)
         self._attempts.end(attempt)
         if self._notebook.writing and attempt in self._notebook.writing:
             await self._notebook.written()
@@ -241,6 +255,9 @@ class Worker:
         """Called from any thread."""
         with suppress(RuntimeError):  # the loop is closed: nothing of this worker is left
             self._loop.call_soon_threadsafe(self._notes.wake)
+
+    def _look_again(self) -> None:
+        self._producer.look_again()
 
     def _open_processes(self) -> Processes:
         if self._processes is None:

@@ -199,8 +199,8 @@ class Storage(Protocol):
         and puts exist if and only if it was applied; a put that loses makes its change STALE. ``release_key`` frees
         the key if this job holds it, unless it is held ``Until.WINDOW``; ``take_key`` takes it back, or HELD where
         another job holds it; a window is never opened anew. The effect of a patch is ``model.change.patched``. Wakes
-        listeners of ``queue:<name>`` where a job became pending, of ``job:<id>`` where it became final, of
-        ``worker:<id>`` where a running job's cancel was requested.
+        listeners of ``queue:<name>`` where a job became pending, or where one of a queue with a ceiling runs no more;
+        of ``job:<id>`` where it became final, of ``worker:<id>`` where a running job's cancel was requested.
         """
         ...
 

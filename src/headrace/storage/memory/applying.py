@@ -41,6 +41,8 @@ def _apply(store: Store, change: Change, now: int) -> Verdict:
         insert_jobs(store, change.then, now)
     if store.notices.wanted():
         store.notices.tell(_topics(job, after))
+        if job.state is _RUNNING and after.state is not _RUNNING and store.records.has_ceiling(job.queue):
+            store.notices.tell((f"queue:{job.queue}",))
     return APPLIED
 
 

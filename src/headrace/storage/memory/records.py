@@ -69,6 +69,11 @@ class Records:
         found = [kept[name].record for name in sorted(wanted) if not _lapsed(kept[name], now)]
         return found[:limit]
 
+    def has_ceiling(self, queue: str) -> bool:
+        """Whether the jobs of this queue that run at once are limited."""
+        kept = self._kinds[QUEUE].get(queue)
+        return kept is not None and _decoded(kept.record.value).concurrency is not None
+
     def control(self, queue: str, now: BootTime) -> QueueControl:
         """What claims of this queue obey."""
         kept = self._kinds[QUEUE].get(queue)

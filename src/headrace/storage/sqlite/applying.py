@@ -16,7 +16,7 @@ from headrace.storage.sqlite.transaction import Transaction, json_text
 
 _APPLY = load_queries("apply")
 _RUNNING, _PENDING, _COMPLETED = State.RUNNING, State.PENDING, State.COMPLETED
-_fenced = msgspec.json.Decoder(list[tuple[str, int, int]])
+_fenced = msgspec.json.Decoder(list[tuple[str, int, int, int]])
 
 _Shape = tuple[str, State, str | None, bool]
 """Worker, final state, reason, and whether the key is released: what finishes together."""
@@ -69,16 +69,18 @@ def _finish(transaction: Transaction, shape: _Shape, changes: Sequence[Change]) 
     worker, state, reason, release_key = shape
     generations = json_text({change.job_id: _generation(change) for change in changes})
     fenced = _fenced.decode(transaction.text(_APPLY["fence"], (generations, worker)))
-    if sum(number for _, number, _ in fenced) < len(changes):
+    if sum(number for _, number, _, _ in fenced) < len(changes):
         return False
-    if release_key and any(keyed for _, _, keyed in fenced):
+    if release_key and any(keyed for _, _, keyed, _ in fenced):
         keys.release_of_running(transaction, generations)
     transaction.run(_APPLY["finish"], (generations, state, transaction.now, reason))
     results = {change.job_id: _result(change.patch) for change in changes if any(_result(change.patch))}
     if results:
         transaction.run(_APPLY["keep_results"], (json_text(results),))
-    for queue, number, _ in fenced:
+    for queue, number, _, has_ceiling in fenced:
         transaction.move(queue, _RUNNING, state, number)
+        if has_ceiling:
+            transaction.topics.add(f"queue:{queue}")
     transaction.finals += [change.job_id for change in changes]
     return True
 
@@ -101,12 +103,17 @@ class _Sequence:
         self._before = dict(self._rows)
         self._then: list[NewJob] = []
         self._released: list[tuple[str, str | None, str]] = []
+        self._left: set[str] = set()
+        """Queues that have a running job less."""
 
     def apply(self) -> list[Verdict]:
         verdicts = [self._apply(change) for change in self._changes]
         self._settle()
         changed = [job for job_id, job in self._rows.items() if job is not self._before.get(job_id)]
         rewrite(self._transaction, changed)
+        if self._left:
+            ceilings = self._transaction.ids(_APPLY["ceilings"], (json_text(list(self._left)),))
+            self._transaction.topics.update([f"queue:{queue}" for queue in ceilings])
         return verdicts
 
     def _apply(self, change: Change) -> Verdict:
@@ -159,6 +166,8 @@ class _Sequence:
 
     def _note_topics(self, before: Job, after: Job) -> None:
         transaction = self._transaction
+        if before.state is _RUNNING and after.state is not _RUNNING:
+            self._left.add(before.queue)
         if after.state is _PENDING:
             transaction.topics.add(f"queue:{after.queue}")
         elif after.state in FINAL:

@@ -4,6 +4,7 @@ import asyncio
 
 from headrace.model import lifecycle
 from headrace.model.change import Change
+from headrace.model.outcome import Snoozed
 from headrace.model.state import State
 from headrace.storage.contract import Listener, Storage
 from headrace.system.machine import SystemSpawn
@@ -100,6 +101,19 @@ class TestListen(Family):
             await stage.apply(change)
             assert await hears(listener)
             listener.close()
+
+    async def test_a_job_that_leaves_a_ceiling_tells_its_queue(self, stage: Stage) -> None:
+        await stage.control('{"concurrency":3}')
+        await stage.control('{"paused":false}', queue="free")
+        for outcome in (None, FAILED, Snoozed(60.0)):
+            job, free = await stage.running(), await stage.running(queue="free")
+            listener, other = stage.storage.listen(["queue:q"]), stage.storage.listen(["queue:free"])
+            await stage.settle(free, outcome)
+            await stage.settle(job, outcome)
+            assert await hears(listener)
+            assert await other.wait(0) is False
+            listener.close()
+            other.close()
 
     async def test_a_follow_up_job_tells_its_queue(self, stage: Stage) -> None:
         job = await stage.running()

@@ -1,10 +1,16 @@
 -- name: fence
-SELECT json_group_array(json_array(queue, number, keyed)) FROM (
+SELECT json_group_array(json_array(queue, number, keyed, EXISTS (
+    SELECT 1 FROM records WHERE kind = 'queue' AND name = queue AND value ->> 'concurrency' IS NOT NULL
+))) FROM (
     SELECT jobs.queue AS queue, count(*) AS number, count(jobs.key) AS keyed
     FROM json_each(?1) AS wanted CROSS JOIN jobs ON jobs.id = wanted.key AND jobs.generation = wanted.value
     WHERE jobs.state = 'running' AND jobs.worker = ?2
     GROUP BY jobs.queue
 );
+
+-- name: ceilings
+SELECT json_group_array(name) FROM records
+WHERE kind = 'queue' AND name IN (SELECT value FROM json_each(?1)) AND value ->> 'concurrency' IS NOT NULL;
 
 -- name: finish
 UPDATE jobs SET

@@ -1,10 +1,12 @@
-"""Queue controls: written by what an app declares, and by operators, whose word stands."""
+"""Queue controls: written by what an app declares, by operators, whose word stands, and by workers that were told to
+rest. Each change is a compare-and-set on one record, and leaves all else in it as it is."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from headrace.model.record import QUEUE, Expect, Put, QueueControl, Record, completed
+from headrace.model.record import QUEUE, Expect, Put, QueueControl, Record, amend, completed
 from headrace.storage.contract import Storage
 
 _control = msgspec.json.Decoder(QueueControl)
@@ -19,6 +21,12 @@ async def declare_controls(storage: Storage, declared: Mapping[str, QueueControl
         return lambda there: completed(there, control)
 
     await edit_controls(storage, {queue: completing(control) for queue, control in declared.items()})
+
+
+async def cool_down(storage: Storage, queue: str, rest: float) -> None:
+    """The queue gives no job within ``rest`` seconds. A longer rest that was ordered before stands."""
+    until = await storage.now() + round(rest * 1000)
+    await edit_controls(storage, {queue: lambda there: replace(there, cools_until=max(there.cools_until or 0, until))})
 
 
 async def edit_controls(storage: Storage, edits: Mapping[str, Edit]) -> None:
@@ -37,5 +45,5 @@ def _changed(queue: str, edit: Edit, there: Record | None) -> Sequence[Put]:
     after = edit(before)
     if after == before:
         return ()
-    value = msgspec.json.encode(after).decode()
-    return [Put(QUEUE, queue, value, Expect.ABSENT if there is None else there.version)]
+    text = amend(None if there is None else there.value, before, after)
+    return [Put(QUEUE, queue, text, Expect.ABSENT if there is None else there.version)]
