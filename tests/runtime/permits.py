@@ -35,7 +35,7 @@ class Watch:
 
     def _counting(self, name: str, call: Any) -> Any:
         async def counted(*args: Any, **kwargs: Any) -> Any:
-            self.calls[name] += 1
+            self.calls[name if name != "records" else f"records of {args[0]}"] += 1
             answer = await call(*args, **kwargs)
             if name == "put":
                 self._note(args[0], answer)
