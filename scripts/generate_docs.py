@@ -20,11 +20,9 @@ from headrace.interface.cli import main as cli
 from headrace.interface.cli.exits import exit_code
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.deadletters import Retried, Which
-from headrace.model import errors, facts, job, lifecycle, metric, outcome, presence
-from headrace.interface.jobs import Retried
 from headrace.interface.limits import Limit
 from headrace.interface.queues import QueueView
-from headrace.model import errors, job, lifecycle, outcome
+from headrace.model import errors, facts, job, lifecycle, metric, outcome, presence
 from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State

@@ -9,7 +9,7 @@ import msgspec
 from headrace.model.rate import Bucket, Rate
 from headrace.model.record import LIMIT, Put
 
-COUNTED = ("apply", "claim", "next_due", "now", "put", "records")
+COUNTED = ("apply", "claim", "leases", "next_due", "now", "put", "records")
 
 
 class Permit(NamedTuple):

@@ -12,6 +12,7 @@ from stand import Stand
 from headrace import State
 from headrace.model.presence import Presence
 from headrace.model.record import WORKER, Put
+from headrace.runtime.sharer import Sharer
 from headrace.runtime.worker import Worker
 from headrace.storage.contract import Filter
 
@@ -156,24 +157,10 @@ async def test_a_place_that_somebody_else_leaves_is_taken_at_once(stand: Stand) 
         assert await running(stand) == {"w": 1}
 
 
-async def test_without_ceilings_a_worker_asks_for_them_now_and_then_and_for_nothing_else(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watch = Watch(await stand.storage(), monkeypatch)
-    leases = Counter[str]()
-    storage: Any = await stand.storage()
-    original = storage.leases
-
-    async def counted() -> Any:
-        leases["calls"] += 1
-        return await original()
-
-    monkeypatch.setattr(storage, "leases", counted, raising=False)
-    async with stand.app.worker({"q": 5}):
-        await stand.pass_time(1)
-        watch.calls.clear()
-        leases.clear()
-        await stand.pass_time(300)
-        assert watch.calls["records of queue"] <= 300 / 3 + 300 / 54, "shares, and the sweep of what is kept long enough"
-        assert watch.calls["records of worker"] <= 300 / 9, "workers tell of themselves"
-    assert leases["calls"] <= 300 / 3, "the leader's"
+async def test_without_ceilings_a_look_is_one_read(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = await stand.storage()
+    await stand.app.ascale("other", 3)
+    watch = Watch(storage, monkeypatch)
+    sharer = Sharer("w", storage, {"q": 5}, lambda: None)
+    assert await sharer.look() == 3.0
+    assert (dict(sharer.shares), dict(watch.calls)) == ({}, {"records of queue": 1})
