@@ -22,7 +22,7 @@ from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.deadletters import Retried, Which
 from headrace.interface.limits import Limit
 from headrace.interface.queues import QueueView
-from headrace.model import errors, facts, job, lifecycle, metric, outcome, presence
+from headrace.model import errors, facts, headrace_error, job, lifecycle, metric, outcome, presence, store_errors
 from headrace.model.command import CommandResult
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
@@ -351,7 +351,8 @@ def error_groups() -> Mapping[str, Sequence[type[errors.HeadraceError]]]:
     """Every error, in order, under the heading that it stands under in its file."""
     groups: dict[str, list[type[errors.HeadraceError]]] = {}
     heading = "the base"
-    for line in inspect.getsource(errors).splitlines():
+    parts = (headrace_error, errors, store_errors)
+    for line in (line for part in parts for line in inspect.getsource(part).splitlines()):
         if found := re.match(r"# --- (.+?) -+$", line):
             heading = found[1]
         elif found := re.match(r"class (\w+)\(", line):

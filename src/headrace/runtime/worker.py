@@ -80,8 +80,24 @@ class Worker:
         self._company = around.company or Company()
         self._limiter = Limiter(storage, around.clock)
         self._sharer = Sharer(worker_id, storage, slots, self._look_again)
-        self._producer = Producer(
-            worker_id,
+        self._producer = self._make_producer(registry)
+        self._settler = Settler(settings, around, self._notebook)
+        self._followups = Followups(storage, self._narrator, around.report)
+        self._housekeeping = self._make_housekeeping(registry)
+        own = {"producer": self._producer.step, "ear": self._producer.hear, "sharer": self._sharer.step}
+        self._loops = self._make_loops(own | dict(self._housekeeping.steps))
+        self._lasting = [*self._make_loops(self._housekeeping.lasting), self._notes]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heart: Heart | None = None
+        self._beating: Hosted | None = None
+        self._hurry = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+
+    def _make_producer(self, registry: Registry) -> Producer:
+        storage, settings, around = self._storage, self._settings, self._around
+        return Producer(
+            self.id,
             storage,
             registry,
             self._attempts,
@@ -94,21 +110,14 @@ class Worker:
             Gate(storage, registry, self._limiter, around, settings.poll),
             self._sharer,
         )
-        self._settler = Settler(settings, around, self._notebook)
-        self._followups = Followups(storage, self._narrator, around.report)
-        attendance = Attendance(worker_id, storage, replace(around.introduced, lease=settings.lease), slots, registry)
-        self._housekeeping = Housekeeping(
-            worker_id, storage, settings, around, self._narrator, self._beaten_at, attendance, self._tally
+
+    def _make_housekeeping(self, registry: Registry) -> Housekeeping:
+        storage, settings, around = self._storage, self._settings, self._around
+        introduced = replace(around.introduced, lease=settings.lease)
+        attendance = Attendance(self.id, storage, introduced, self._slots, registry)
+        return Housekeeping(
+            self.id, storage, settings, around, self._narrator, self._beaten_at, attendance, self._tally
         )
-        own = {"producer": self._producer.step, "ear": self._producer.hear, "sharer": self._sharer.step}
-        self._loops = self._make_loops(own | dict(self._housekeeping.steps))
-        self._lasting = [*self._make_loops(self._housekeeping.lasting), self._notes]
-        self._tasks: list[asyncio.Task[None]] = []
-        self._heart: Heart | None = None
-        self._beating: Hosted | None = None
-        self._hurry = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._stopped = False
 
     def _make_loops(self, steps: Mapping[str, Step]) -> Sequence[Loop]:
         return [Loop(name, step, self._around.entropy, self._around.report) for name, step in steps.items()]

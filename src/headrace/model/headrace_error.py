@@ -1,0 +1,5 @@
+"""What all errors of headrace have in common."""
+
+
+class HeadraceError(Exception):
+    """The base of all errors of headrace."""

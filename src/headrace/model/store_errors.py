@@ -1,0 +1,124 @@
+"""Errors about stores. Import them from ``headrace.model.errors``, where all errors stand together."""
+
+from collections.abc import Sequence
+
+from headrace.model.headrace_error import HeadraceError
+
+# --- about stores ----------------------------------------------------------------------------------------------------
+
+
+class StoreError(HeadraceError):
+    """The base of all errors about a store."""
+
+
+class BackendNotAvailable(StoreError):
+    """A storage URL that this version can't open."""
+
+    def __init__(self, url: str, available: Sequence[str]) -> None:
+        super().__init__(f"no storage for {url!r}; available here: {', '.join(available)}")
+        self.url = url
+
+
+class InvalidURL(StoreError, ValueError):
+    """A storage URL that is not well formed."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"storage URL {url!r} can't be used: {why}")
+        self.url = url
+
+
+class CorruptStore(StoreError):
+    """The store is damaged, or not a store at all. It is never re-created or deleted."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"{path} is damaged or no headrace store: {why}; it was left as it is; "
+            "restore a backup, or see what headrace doctor --salvage can copy"
+        )
+        self.path = path
+
+
+class ForeignStore(StoreError):
+    """A sound database that belongs to another program."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} belongs to another program: {why}; give headrace a file of its own")
+        self.path = path
+
+
+class UnsafeFilesystem(StoreError):
+    """A file on a filesystem where locks can't be trusted."""
+
+    def __init__(self, path: str, filesystem: str) -> None:
+        super().__init__(
+            f"{path} is on {filesystem}, where file locks can't be trusted; "
+            "use a local disk, or add ?filesystem=unchecked if you know better"
+        )
+        self.path = path
+
+
+class StoreReadOnly(StoreError):
+    """The store can be read but not written."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} can't be written: {why}; nothing was changed")
+        self.path = path
+
+
+class StoreFull(StoreError):
+    """The disk under the store is full."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the disk under {path} is full; nothing was changed; free some space, and work goes on")
+        self.path = path
+
+
+class StoreBusy(StoreError):
+    """The write lock was not had in time."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__(
+            f"{path} was locked for {seconds:g} s by another connection; a likely cause is a transaction "
+            "that your own program holds open on this file; nothing was changed"
+        )
+        self.path, self.seconds = path, seconds
+
+
+class StoreUnreachable(StoreError):
+    """The store can't be reached; nothing was changed."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where} can't be reached: {why}; nothing was changed")
+        self.where = where
+
+
+class PutLost(StoreError):
+    """A compare-and-set lost its race: neither it nor what was to be inserted beside it was written."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"record {name!r} of kind {kind!r} was changed by another process; nothing was written")
+        self.kind, self.name = kind, name
+
+
+class StoreOwned(StoreError):
+    """A one-process store belongs to another live process."""
+
+    def __init__(self, where: str, host: str, pid: int, since: str) -> None:
+        super().__init__(f"{where} is owned by process {pid} on {host} since {since}; only one process may write to it")
+        self.where, self.host, self.pid, self.since = where, host, pid, since
+
+
+class SchemaTooOld(StoreError):
+    """The store's schema is older than this version needs, and may not be migrated unasked."""
+
+    def __init__(self, where: str, found: int, wanted: int) -> None:
+        super().__init__(f"{where} has schema {found}, this version needs {wanted}; run: headrace migrate")
+        self.where, self.found, self.wanted = where, found, wanted
+
+
+class SchemaTooNew(StoreError):
+    """The store's schema is newer than this version understands. Nothing was written."""
+
+    def __init__(self, where: str, found: int, known: int) -> None:
+        super().__init__(f"{where} has schema {found}, this version knows up to {known}; upgrade headrace")
+        self.where, self.found, self.known = where, found, known
