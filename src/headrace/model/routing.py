@@ -94,7 +94,6 @@ class Route:
         self.queue = queue
         self.priority = priority
         """That of jobs for which nobody says otherwise."""
-        """Seconds that a final job is kept, where nobody says otherwise and the queue was declared with them."""
         self.fixed = fixed
         """The task names its queue: no router is asked."""
 
