@@ -20,6 +20,7 @@ from headrace.model.command import (
 )
 from headrace.model.duration import Duration, seconds
 from headrace.model.outcome import Throttled
+from headrace.model.retention import Retention
 from headrace.model.retry import RetryPolicy
 from headrace.runtime.attempt import running
 from headrace.runtime.command import run_command
@@ -44,7 +45,7 @@ class TaskOptions(TypedDict, total=False):
     retry_on: type[BaseException] | Sequence[type[BaseException]]
     give_up_on: type[BaseException] | Sequence[type[BaseException]]
     priority: int
-    retention: Duration
+    retention: Retention
     limits: str | Sequence[str]
     sensitive: bool
 
