@@ -336,7 +336,7 @@ REFUSED = {
     "a name only": ("mail", "", nothing, 2, "write module:attribute, such as mail:app"),
     "a module that raises": ("mail:app", "raise ValueError('broken')", nothing, 1, "ValueError: broken"),
     "memory": ("mail:other", "other = Headrace('memory:')", nothing, 2, "memory: keeps jobs inside the process"),
-    "a newer schema": ("mail:app", "", newer_schema, 3, "has schema 99, this version knows up to 1"),
+    "a newer schema": ("mail:app", "", newer_schema, 3, "has schema 99, this version knows up to 2"),
     "no folder": ("mail:other", "other = Headrace('sqlite:///a/b.db')", nothing, 4, "can't be reached"),
 }
 
