@@ -81,7 +81,7 @@ async def test_an_attempt_that_does_not_complete_takes_nothing_along(stand: Stan
     receipt = await works.aenqueue()
     async with stand.app.worker(["default"]) as worker:
         await stand.pass_time(5)
-        assert worker._notebook._pages == {}
+        assert worker._notebook.pages == {}
     assert (await stand.job(receipt)).state is not State.COMPLETED
     assert await queued(stand) == []
     assert await stand.app.akv_get("a") is None
@@ -205,7 +205,7 @@ async def test_once_the_attempt_has_ended_it_is_too_late_and_said_so(stand: Stan
     async with stand.app.worker(["default"]) as worker:
         await stand.app.ajoin(receipt, 1)
         await left[0]
-        assert worker._notebook._pages == {}
+        assert worker._notebook.pages == {}
     assert [error.job_id for error in refused] == [receipt.id]
     assert await queued(stand) == []
 

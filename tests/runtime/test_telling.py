@@ -145,7 +145,7 @@ async def test_jobs_that_tell_nothing_cost_no_write_and_leave_no_page(stand: Sta
         for receipt in receipts:
             assert (await stand.app.ajoin(receipt, 10)).notes is None
         await stand.pass_time(5)
-        assert worker._notebook._pages == {}
+        assert worker._notebook.pages == {}
     assert sum(map(len, writes)) == 3
 
 
@@ -159,7 +159,7 @@ async def test_nothing_is_left_of_jobs_that_told(stand: Stand) -> None:
 
     async with stand.app.worker() as worker:
         await stand.app.ajoin(await works.aenqueue(), 10)
-        assert worker._notebook._pages == {}
+        assert worker._notebook.pages == {}
 
 
 async def test_each_attempt_adds_to_the_log(stand: Stand) -> None:
@@ -214,7 +214,7 @@ async def test_a_lost_attempt_leaves_nothing_behind(stand: Stand) -> None:
         await storage.beat("rescuer", [], 30)
         await storage.reclaim("rescuer", 10)
         await stand.pass_time(15)
-        assert worker._notebook._pages == {}
+        assert worker._notebook.pages == {}
     assert await stand.app.akv_get("a") is None
     assert (await stand.job(receipt)).state is not State.COMPLETED
 
@@ -340,7 +340,7 @@ async def test_what_is_told_after_the_end_is_not_kept(stand: Stand) -> None:
         receipt = await works.aenqueue()
         await stand.app.ajoin(receipt, 1)
         await left[0]
-        assert worker._notebook._pages == {}
+        assert worker._notebook.pages == {}
         await stand.pass_time(5)
     assert (await stand.job(receipt)).notes is None
 

@@ -54,7 +54,8 @@ class WorkerNotebook:
     def __init__(self, storage: Storage, clock: Clock, wake: Callable[[], None]) -> None:
         self._storage, self._clock, self._wake = storage, clock, wake
         self._lock = threading.Lock()
-        self._pages: dict[Attempt, Page] = {}
+        self.pages: dict[Attempt, Page] = {}
+        """What attempts told and is not written. Empty while handlers tell nothing: then no attempt pays for it."""
         self._write_at: float | None = None
         self.writing: frozenset[Attempt] = frozenset()
         """Attempts whose notes are on their way."""
@@ -62,10 +63,10 @@ class WorkerNotebook:
 
     def note(self, attempt: Attempt, notes: Notes) -> None:
         with self._lock:
-            page = self._pages.setdefault(attempt, Page())
+            page = self.pages.setdefault(attempt, Page())
             page.notes = merged(page.notes, notes)
             if attempt.ended:  # looked at once the page is there: ``finish`` looks for one once it has ended
-                del self._pages[attempt]
+                del self.pages[attempt]
                 return
             wakes = self._write_at is None
             if wakes:
@@ -75,11 +76,11 @@ class WorkerNotebook:
 
     def follow(self, attempt: Attempt, jobs: Sequence[NewJob], puts: Sequence[Put]) -> None:
         with self._lock:
-            page = self._pages.get(attempt) or Page()
+            page = self.pages.get(attempt) or Page()
             page.follow(jobs, puts)
-            self._pages[attempt] = page
+            self.pages[attempt] = page
             if attempt.ended:
-                del self._pages[attempt]
+                del self.pages[attempt]
                 raise AttemptEnded(attempt.job.id)
 
     async def step(self) -> float:
@@ -93,7 +94,7 @@ class WorkerNotebook:
 
     async def _write(self) -> None:
         with self._lock:
-            told = [attempt for attempt, page in self._pages.items() if page.notes is not _NOTHING]
+            told = [attempt for attempt, page in self.pages.items() if page.notes is not _NOTHING]
             chosen = {attempt: self._take_notes(attempt) for attempt in told[:_MOST_WRITTEN]}
             if len(told) == len(chosen):
                 self._write_at = None
@@ -111,16 +112,16 @@ class WorkerNotebook:
             self._written = asyncio.Event()
 
     def _take_notes(self, attempt: Attempt) -> Notes:
-        page = self._pages[attempt]
+        page = self.pages[attempt]
         notes, page.notes = page.notes, _NOTHING
         if not (page.jobs or page.puts):
-            del self._pages[attempt]
+            del self.pages[attempt]
         return notes
 
     def _put_back(self, chosen: dict[Attempt, Notes]) -> None:
         with self._lock:
             for attempt, notes in chosen.items():
-                page = self._pages.setdefault(attempt, Page())
+                page = self.pages.setdefault(attempt, Page())
                 page.notes = merged(notes, page.notes)
             self._write_at = self._write_at or self._clock.monotonic()
 
@@ -131,10 +132,10 @@ class WorkerNotebook:
     def finish(self, attempt: Attempt, change: Change) -> Change:
         """``change``, which settles this attempt, with all that it told and is not written; and with what shall follow,
         where it completes the job."""
-        if not self._pages:
+        if not self.pages:
             return change
         with self._lock:
-            page = self._pages.pop(attempt, None)
+            page = self.pages.pop(attempt, None)
         if page is None:
             return change
         if page.notes is not _NOTHING:
@@ -146,4 +147,4 @@ class WorkerNotebook:
     def forget(self, attempt: Attempt) -> None:
         """The job is another worker's by now."""
         with self._lock:
-            self._pages.pop(attempt, None)
+            self.pages.pop(attempt, None)

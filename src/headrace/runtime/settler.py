@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from headrace.model import lifecycle
 from headrace.model.change import Change
-from headrace.model.outcome import Outcome, Snoozed
+from headrace.model.outcome import Outcome, Returned, Snoozed
 from headrace.model.retry import RetryPolicy
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.notebook import WorkerNotebook
@@ -23,10 +23,16 @@ class Settler:
 
     def settle(self, attempt: Attempt, outcome: Outcome) -> Change:
         """The change that records this outcome."""
+        if type(outcome) is Returned:  # the path of nearly every attempt: no policy is looked up for nothing
+            change = lifecycle.complete(attempt.job, outcome)
+        else:
+            change = self._judge(attempt, outcome)
+        return self._notebook.finish(attempt, change) if self._notebook.pages else change
+
+    def _judge(self, attempt: Attempt, outcome: Outcome) -> Change:
         policy = policy_for(attempt.job, attempt.handler, self._around.policies, self._settings.retry)
         policy = backing_off(policy, outcome, attempt.job.queue, self._around.without_backoff)
-        change = lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
-        return self._notebook.finish(attempt, change)
+        return lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
 
     def hand_back(self, attempt: Attempt) -> Change:
         """The change that gives the job up unfinished, because the worker stops."""
