@@ -256,7 +256,7 @@ class Storage(Protocol):
         ...
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
-        """Committed entries that pass, by instant and id, from the cursor on."""
+        """Committed entries that pass, by instant and id, from the cursor on. InvalidOption where that is no cursor."""
         ...
 
     async def next_due(self, queues: Collection[str]) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from headrace.model.timeline import Entry
 from headrace.storage.contract import Entries, Span
+from headrace.storage.cursor import cursor_of, place_behind
 
 _Place = tuple[int, str]
 """An entry's instant and id."""
@@ -30,8 +31,7 @@ class Timeline:
         order = self._order.get(where.kind, [])
         start = (where.since or 0, "")
         if after is not None:
-            instant, _, last_id = after.partition(":")
-            start = max(start, (int(instant), last_id + "\0"))  # the least place behind it
+            start = max(start, place_behind(after))
         found: list[Entry] = []
         for place in range(bisect_left(order, start), len(order)):
             at, entry_id = order[place]
@@ -41,7 +41,7 @@ class Timeline:
             if where.queue is None or entry.queue == where.queue:
                 found.append(entry)
         last = found[limit - 1] if len(found) > limit else None
-        return Entries(found[:limit], None if last is None else f"{last.at}:{last.id}")
+        return Entries(found[:limit], None if last is None else cursor_of(last))
 
     def prune(self, ages: Mapping[str, float], now: int, limit: int) -> int:
         """Removes at most so many of each kind that are older, and how many."""

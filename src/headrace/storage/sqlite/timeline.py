@@ -6,6 +6,7 @@ import msgspec
 
 from headrace.model.timeline import Entry
 from headrace.storage.contract import Entries, Span
+from headrace.storage.cursor import cursor_of, place_behind
 from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.transaction import Parameters, Transaction, json_text
 
@@ -25,8 +26,7 @@ def history(transaction: Transaction, where: Span, limit: int, after: str | None
     """One more than asked for tells whether there is a next page."""
     start = (where.since or 0, "")
     if after is not None:
-        instant, _, last_id = after.partition(":")
-        start = max(start, (int(instant), last_id + "\0"))  # the least place behind it
+        start = max(start, place_behind(after))
     until = _LAST if where.until is None else where.until
     parameters: Parameters = (where.kind, *start, until, limit + 1)
     if where.queue is None:
@@ -34,7 +34,7 @@ def history(transaction: Transaction, where: Span, limit: int, after: str | None
     else:
         found = _entries.decode(transaction.text(_TIMELINE["history_of_queue"], (*parameters, where.queue)))
     last = found[limit - 1] if len(found) > limit else None
-    return Entries(found[:limit], None if last is None else f"{last.at}:{last.id}")
+    return Entries(found[:limit], None if last is None else cursor_of(last))
 
 
 def prune_timeline(transaction: Transaction, ages: Mapping[str, float], limit: int) -> int:

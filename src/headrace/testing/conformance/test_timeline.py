@@ -2,6 +2,7 @@
 
 import pytest
 
+from headrace.model.errors import InvalidOption
 from headrace.model.state import FINAL
 from headrace.model.timeline import Entry
 from headrace.storage.contract import Keep, Span
@@ -143,6 +144,14 @@ class TestHistory(Family):
         await stage.storage.record([_entry("b", 9), _entry("a", 0), _entry("b ", 2)])
         rest = await stage.storage.history(Span("minute"), limit=10, after=page.next)
         assert [entry.id for entry in rest.entries] == ["b ", "b!", "c", "b"]
+
+    @pytest.mark.parametrize(
+        "after", ["", ":", "a", "1", "1:", ":a", "x:a", "-1:a", " 1:a", "1.5:a", "9" * 30 + ":a", "²:a"]
+    )
+    async def test_what_is_no_cursor_is_refused(self, stage: Stage, after: str) -> None:
+        await stage.storage.record([_entry("a", 1)])
+        with pytest.raises(InvalidOption, match="after"):
+            await stage.storage.history(Span("minute"), limit=10, after=after)
 
     async def test_ids_with_colons(self, stage: Stage) -> None:
         names = ["1:2", "1:2:3", ":", "a:b"]
