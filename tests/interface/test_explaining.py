@@ -14,7 +14,9 @@ from headrace.model.change import Change, Patch
 from headrace.model.facts import Reason, Why
 from headrace.model.job import Job, Notes
 from headrace.model.presence import Presence
-from headrace.model.record import QUEUE, WORKER, Put, QueueControl
+from headrace.model.rate import Rate, full
+from headrace.model.record import LIMIT, QUEUE, WORKER, Put, QueueControl
+from headrace.runtime.limiter import Limiter
 from headrace.storage.contract import Demand
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +148,31 @@ async def test_of_what_real_workers_tell_of_themselves(app: Headrace) -> None:
         assert await reasons(app, first) in ([Reason.CANCEL_REQUESTED], [Reason.CANCELLED])
         leave.set()
     assert await reasons(app, stranger) in ([Reason.PARKED, Reason.NO_WORKER], [Reason.NO_WORKER])
+    await app.aclose()
+
+
+async def test_of_a_limit_that_its_task_names(app: Headrace) -> None:
+    app.limit("mail", rate="1/s")
+    app.limit("slack", rate="10/s")
+
+    @app.task(name="t", limits=["slack", "mail"])
+    async def t() -> None: ...
+
+    await attend(app)
+    receipt = await app.aenqueue("t")
+    storage = await storage_of(app)
+    limiter = Limiter(storage, app.clock)
+    await limiter.drain("slack", 90)
+    answer = await app.awhy(receipt)
+    assert (answer.reason, answer.limit) == (Reason.LIMITED, "slack")
+    assert answer.until == pytest.approx(await storage.now() + 90_000, abs=5_000)
+    (claimed,) = await claim(app)
+    await apply(app, lifecycle.limit(claimed, 5.0))
+    answer = await app.awhy(receipt)
+    assert (answer.reason, answer.limit, answer.seconds) == (Reason.LIMITED, "slack", pytest.approx(5, abs=4))
+    await put(app, LIMIT, "slack", full(Rate(10, 1000), 1))
+    await apply(app, lifecycle.run_now(await _job(app, receipt)))
+    assert await reasons(app, receipt) == [Reason.WILL_RUN]
     await app.aclose()
 
 

@@ -49,6 +49,7 @@ def test_every_settlement_is_fenced_by_worker_and_generation() -> None:
     fenced = [lifecycle.settle(job, outcome, POLICY, MIDDLE) for outcome in outcomes]
     fenced += [lifecycle.hand_back(job), lifecycle.park(job), lifecycle.lapse(job, MIDDLE), lifecycle.stamp_alone(job)]
     fenced += [lifecycle.await_solitude(job, 1.0), lifecycle.drop(job), lifecycle.note(job, Notes(1.0))]
+    fenced += [lifecycle.limit(job, 1.0)]
     assert {change.guard for change in fenced} == {Held("w1", 7)}
 
 
@@ -206,6 +207,40 @@ def test_a_job_that_has_to_wait_for_solitude_waits_without_burning_an_attempt() 
     assert after.due_at == NOW + 100 + 3000
 
 
+def test_a_job_without_a_permit_comes_again_without_burning_an_attempt() -> None:
+    """It did not start: nothing is remembered of it, and throttles before and after it are still in a row."""
+    job = running(attempt=2)
+    after = applied(job, lifecycle.limit(job, 0.3))
+    assert (after.state, after.reason, after.attempt) == (State.SCHEDULED, "limited", 1)
+    assert (after.due_at, after.history) == (NOW + 100 + 300, ())
+
+
+def throttled(job: Job, retry_after: float, policy: RetryPolicy) -> Job:
+    """The row after one more attempt that ended so."""
+    again = claimed(replace(job, state=State.PENDING), "w1", NOW)
+    return applied(again, lifecycle.settle(again, Snoozed(retry_after, "throttled"), policy, MIDDLE))
+
+
+def test_throttles_in_a_row_wait_by_the_policy_where_that_is_longer() -> None:
+    policy, job, delays = RetryPolicy.exponential(3, base=1, cap=60, jitter=0), row(), []
+    for _ in range(8):
+        job = throttled(job, 5.0, policy)
+        delays.append((job.due_at - NOW - 100) / 1000)
+    assert delays == [5, 5, 5, 8, 16, 32, 60, 60]
+    assert (job.attempt, job.reason) == (0, "throttled")
+    again = claimed(replace(job, state=State.PENDING), "w1", NOW)
+    snoozed = applied(again, lifecycle.settle(again, Snoozed(1.0), policy, MIDDLE))
+    assert (snoozed.due_at - NOW - 100) / 1000 == 1
+    assert (throttled(snoozed, 5.0, policy).due_at - NOW - 100) / 1000 == 5
+
+
+def test_without_backoff_a_throttled_job_comes_again_exactly_when_asked_to() -> None:
+    job = row()
+    for _ in range(30):
+        job = throttled(job, 5.0, RetryPolicy(base=0.0))
+        assert job.due_at == NOW + 100 + 5_000
+
+
 def parkings(grace: float) -> tuple[list[float], Job]:
     """Claims and parks a job as soon as it is due, until it is dead: the delays, and what became of it."""
     job, now, delays = row(), NOW, []
@@ -298,6 +333,7 @@ UNFINISHED: dict[str, Callable[[Job], Change]] = {
     "parked": lifecycle.park,
     "parked too long": lambda job: lifecycle.park(job, 0.0),
     "lonely": lambda job: lifecycle.await_solitude(job, 60.0),
+    "limited": lambda job: lifecycle.limit(job, 60.0),
     "not started": lifecycle.drop,
 }
 
@@ -314,7 +350,7 @@ def test_a_job_that_somebody_wants_stopped_is_cancelled_by_whatever_does_not_com
     assert after.finished_at is not None
     assert change.patch.release_key
     assert after.crashes == (1 if end in ("crashed", "lapsed") else 0)
-    never_ran = ("handed back", "parked", "lonely", "not started")
+    never_ran = ("handed back", "parked", "lonely", "limited", "not started")
     assert after.attempt == (attempt - 1 if end in never_ran else attempt)
 
 

@@ -44,6 +44,7 @@ DECISIONS: dict[str, Decide] = {
     "park": lambda job, _: lifecycle.park(job, 60.0),
     "lapse": lambda job, random: lifecycle.lapse(job, random, 2),
     "await solitude": lambda job, random: lifecycle.await_solitude(job, 10 * random),
+    "limit": lambda job, random: lifecycle.limit(job, 10 * random),
     "stamp alone": lambda job, _: lifecycle.stamp_alone(job),
     "cancel": lambda job, _: lifecycle.cancel(job),
     "retry": lambda job, _: lifecycle.retry(job),

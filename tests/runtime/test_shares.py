@@ -20,16 +20,14 @@ pytestmark = pytest.mark.anyio
 
 
 async def tell(stand: Stand, worker_id: str, **queues: int) -> None:
-    """What a worker tells of itself."""
+    """What a worker elsewhere tells of itself."""
     value = msgspec.json.encode(Presence(worker_id, "host", 1, "", queues)).decode()
     assert await (await stand.storage()).put([Put(WORKER, worker_id, value)]) == [True]
 
 
 async def join(stand: Stand, stack: AsyncExitStack, worker_id: str, slots: int) -> Worker:
-    """One more worker, known to the others."""
-    worker = await stack.enter_async_context(stand.app.worker({"q": slots}, worker_id=worker_id))
-    await tell(stand, worker_id, q=slots)
-    return worker
+    """One more worker, which tells the others of itself."""
+    return await stack.enter_async_context(stand.app.worker({"q": slots}, worker_id=worker_id))
 
 
 async def running(stand: Stand) -> Counter[str]:
@@ -137,11 +135,16 @@ async def test_a_new_ceiling_counts_at_once(stand: Stand) -> None:
 
 async def test_a_worker_that_the_others_dont_know_goes_by_the_ceiling_alone(stand: Stand) -> None:
     stand.app.queue("q", concurrency=3)
-    sleep = sleeper(stand)
-    await stand.app.aenqueue_many([sleep.call() for _ in range(50)])
-    async with stand.app.worker({"q": 5}):
-        await stand.pass_time(5)
-        assert sum((await running(stand)).values()) == 3
+    storage = await stand.storage()
+    await tell(stand, "other", q=3)
+    await storage.beat("other", (), 30)
+    sharer = Sharer("unknown", storage, {"q": 5}, lambda: None)
+    await sharer.look()
+    assert dict(sharer.shares) == {}
+    await tell(stand, "unknown", q=5)
+    await storage.beat("unknown", (), 30)
+    await sharer.look()
+    assert dict(sharer.shares) in ({"q": 1}, {"q": 2})
 
 
 async def test_a_place_that_somebody_else_leaves_is_taken_at_once(stand: Stand) -> None:

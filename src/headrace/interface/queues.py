@@ -103,8 +103,9 @@ class Queues(Core):
 async def _serving(storage: Storage, queues: Collection[str]) -> Mapping[str, Mapping[str, int]]:
     """The slots of live workers, by queue."""
     wanted, serving = set(queues), dict[str, dict[str, int]]()
-    leases = await storage.leases()
-    for record in await storage.records(WORKER):
+    told = await storage.records(WORKER)
+    leases = await storage.leases()  # second: a worker has its lease before it tells of itself
+    for record in told:
         if leases.get(record.name, 0.0) > 0:
             for queue, slots in _decode_presence(record.value).queues.items():
                 if queue in wanted:

@@ -57,12 +57,9 @@ class Sharer:
         limited = {queue: ceiling for queue, ceiling in ceilings.items() if ceiling is not None}
         if not limited:
             return {}, _LOOK
-        leases = await self._storage.leases()
-        workers = {
-            record.name: _presence(record.value).queues
-            for record in await self._storage.records(WORKER)
-            if leases.get(record.name, 0.0) > 0
-        }
+        told = await self._storage.records(WORKER)
+        leases = await self._storage.leases()  # second: a worker has its lease before it tells of itself
+        workers = {record.name: _presence(record.value).queues for record in told if leases.get(record.name, 0.0) > 0}
         turn, passed = divmod(await self._storage.now() / 1000, _TURN)
         shares: dict[str, int] = {}
         for queue, ceiling in limited.items():
