@@ -96,3 +96,22 @@ def test_a_pause_stops_all_processes_and_a_resume_wakes_them(tmp_path: Path) -> 
         wait_until(lambda: len(ships.effects("start")) > before, "they go on")
         assert ships.effects("start")[before]["at"] - resumed < 0.45, "told, not by the poll"
         assert [ships.end(worker) for worker in workers] == [0] * 2  # type: ignore[arg-type]
+
+
+def test_three_processes_share_a_ceiling_and_follow_it(tmp_path: Path) -> None:
+    with fleet(tmp_path) as ships, Headrace(ships.url) as app:
+        app.scale("slow", 6)
+        workers = start(ships, 3)
+        app.enqueue_many([app.by_name("sleeps", {"number": n}, {"queue": "slow"}) for n in range(2_000)])
+
+        def running() -> list[int]:
+            return sorted(Counter(job.worker for job in app.jobs(state="running", queue="slow")).values())
+
+        wait_until(lambda: running() == [2, 2, 2], "each has its share")
+        app.scale("slow", 12)
+        wait_until(lambda: running() == [4, 4, 4], "each has its share of more")
+        ships.kill(workers.pop())  # type: ignore[arg-type]
+        wait_until(lambda: running() == [6, 6], "its share goes to the others")
+        app.scale("slow", 1)
+        wait_until(lambda: running() == [1], "one place is left")
+        assert [ships.end(worker) for worker in workers] == [0] * 2  # type: ignore[arg-type]

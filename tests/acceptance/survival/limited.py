@@ -58,6 +58,11 @@ def acquires_in_thread(number: int) -> None:
     trace("start", number)
 
 
+@app.task(name="sleeps", queue="slow")
+async def sleeps(number: int) -> None:
+    await asyncio.sleep(0.5)
+
+
 @app.on_worker_start
 async def begin() -> None:
     write_permits_down((await app.here()).storage)
@@ -111,4 +116,4 @@ def worst_window(states: list[Bucket]) -> float:
 
 
 if __name__ == "__main__":
-    app.run({"calls": SLOTS, "acquiring": SLOTS})
+    app.run({"calls": SLOTS, "acquiring": SLOTS, "slow": SLOTS})
