@@ -6,6 +6,7 @@ import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import Core
+from headrace.interface.jobs import LARGEST_PAGE
 from headrace.interface.page import Page
 from headrace.interface.since import Since, moment_of
 from headrace.model.job import Job
@@ -18,7 +19,6 @@ from headrace.model.timeline import Entry
 from headrace.runtime.timeline import BUCKET, EVENT, writer_of
 from headrace.storage.contract import Entries, Filter, Span, Storage
 
-_LARGEST_PAGE = 10_000
 _MOST_RUNNING = 100
 
 _activity = msgspec.json.Decoder(Activity)
@@ -54,7 +54,7 @@ class Watching(Core):
     async def aworkers(self, *, limit: int = 50, after: str | None = None) -> Page[KnownWorker]:
         """The workers on this store, oldest first, each with what it runs. One that vanished is listed until its
         jobs are rescued."""
-        check_count("limit", limit, most=_LARGEST_PAGE)
+        check_count("limit", limit, most=LARGEST_PAGE)
         storage = (await self.here()).storage
         records = await storage.records(WORKER, after=after, limit=limit + 1)
         leases = await storage.leases()
@@ -97,7 +97,7 @@ class Watching(Core):
     async def _history(
         self, kind: str, queue: str | None, since: Since, until: Since | None, limit: int, after: str | None
     ) -> Entries:
-        check_count("limit", limit, most=_LARGEST_PAGE)
+        check_count("limit", limit, most=LARGEST_PAGE)
         if queue is not None and queue != OTHER:
             check_name("queue", queue)
         storage = (await self.here()).storage

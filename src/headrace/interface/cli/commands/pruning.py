@@ -10,8 +10,9 @@ from headrace.interface.cli.applications import open_app
 from headrace.interface.cli.exits import USAGE
 from headrace.interface.cli.options import AppReference, AsJson, QueueName, StorageUrl, Yes
 from headrace.interface.cli.output import complain, plural, print_json, say
+from headrace.interface.cli.reading import read_duration
 from headrace.interface.steps import final_states
-from headrace.model.duration import seconds
+from headrace.model.duration import Duration, seconds
 from headrace.model.job import Job, retention_of
 from headrace.model.names import check_name
 from headrace.model.state import FINAL, State
@@ -38,13 +39,14 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove final jobs that were kept long enough. A job's own retention stands in any case."""
+    for_so_long = None if older is None else read_duration(older)
     with open_app(app, storage) as opened:
         if yes:
-            removed = _prune(opened, queue, older, state)
+            removed = _prune(opened, queue, for_so_long, state)
             print_json({"removed": removed}) if as_json else say(f"{plural(removed, 'job')} removed")
             return
         chosen = None if queue is None else check_name("queue", queue)
-        age = None if older is None else seconds(older, "older")
+        age = None if for_so_long is None else seconds(for_so_long, "older")
         count = opened.block("prune", _count, opened, chosen, age, final_states(state))
     if as_json:
         print_json({"jobs": count})
@@ -55,7 +57,7 @@ def prune(
         raise typer.Exit(USAGE)
 
 
-def _prune(app: Headrace, queue: str | None, older: str | None, state: str | None) -> int:
+def _prune(app: Headrace, queue: str | None, older: Duration | None, state: str | None) -> int:
     removed = 0
     while True:
         now = app.prune_once(queue, older=older, state=state)
@@ -75,7 +77,7 @@ async def _count(app: Headrace, queue: str | None, older: float | None, states: 
     while True:
         page = await storage.find(Filter(frozenset(states), queue), limit=_PAGE, after=after)
         for job in page.jobs:
-            if _is_over(job, own.get(job.queue, {}).get(job.state) or general[job.state], now, swept=queue is None):
+            if _is_over(job, own.get(job.queue, {}).get(job.state) or general[job.state], now):
                 aged[job.queue, job.state] = aged.get((job.queue, job.state), 0) + 1
         after = page.next
         if after is None:
@@ -88,9 +90,6 @@ async def _count(app: Headrace, queue: str | None, older: float | None, states: 
     return sum(aged.values()) + beyond
 
 
-def _is_over(job: Job, rule: Keep, now: int, *, swept: bool) -> bool:
-    """``swept``: jobs with a retention of their own are looked at too."""
+def _is_over(job: Job, rule: Keep, now: int) -> bool:
     asked = retention_of(job.options, job.state)
-    if asked is not None and not swept:
-        return False
     return (job.finished_at or now) + round(1000 * (rule.age if asked is None else asked)) <= now
