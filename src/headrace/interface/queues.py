@@ -10,6 +10,7 @@ from headrace.interface.page import Page
 from headrace.model.names import check_name
 from headrace.model.presence import Presence
 from headrace.model.record import QUEUE, WORKER, QueueControl
+from headrace.model.retention import Retention, by_state, check_retention
 from headrace.model.state import State
 from headrace.runtime.controls import edit_controls
 from headrace.storage.contract import Storage
@@ -57,6 +58,12 @@ class Queues(Core):
         if concurrency is not None:
             check_count("concurrency", concurrency, most=MOST_CONCURRENCY)
         await self._edit(queue, concurrency=concurrency, unlimited=concurrency is None)
+
+    async def aset_retention(self, queue: str, retention: Retention | None) -> None:
+        """Keep the final jobs of this queue for so long from now on, whatever the app declares: a duration, or
+        durations by state, such as ``{"dead": "90d"}``. None: as the app says. Jobs and tasks with a retention of
+        their own keep it. Workers follow at their next sweep, within a minute."""
+        await self._edit(queue, retention={} if retention is None else by_state(check_retention(retention)))
 
     async def _edit(self, queue: str, **changes: object) -> None:
         check_name("queue", queue)

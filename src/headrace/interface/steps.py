@@ -1,16 +1,10 @@
-"""What workers do beside running jobs, one bounded step at a time: for programs with a loop of their own. And how long
-the jobs of a queue are kept."""
-
-import msgspec
+"""What workers do beside running jobs, one bounded step at a time: for programs with a loop of their own."""
 
 from headrace.interface.core import Core
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import InvalidOption
 from headrace.model.names import check_name
-from headrace.model.record import QueueControl
-from headrace.model.retention import Retention, by_state, check_retention
 from headrace.model.state import FINAL, RUNNING, State
-from headrace.runtime.controls import edit_controls
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.pruner import Pruner
 from headrace.runtime.rescuer import Rescuer
@@ -55,18 +49,6 @@ class Steps(Core):
         """Merge what workers told of the last three minutes that have ended into metrics: how many were written or
         changed, one for each queue and minute."""
         return await Roller((await self.here()).storage, back=AGAIN).roll_once()
-
-    async def aset_retention(self, queue: str, retention: Retention | None) -> None:
-        """Keep the final jobs of this queue for so long, from now on, whatever the program declared: a duration, or
-        durations by state, such as ``{"dead": "90d"}``. None: as the app says. Jobs and tasks with a retention of
-        their own keep it. Workers follow at their next sweep, within a minute."""
-        check_name("queue", queue)
-        ages = {} if retention is None else by_state(check_retention(retention))
-
-        def say(there: QueueControl) -> QueueControl:
-            return msgspec.structs.replace(there, retention=ages)
-
-        await edit_controls((await self.here()).storage, {queue: say})
 
 
 def final_states(state: str | State | None) -> frozenset[State]:
