@@ -8,15 +8,14 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from headrace import Headrace, PermanentFailure, RetryPolicy, Snooze
+from headrace import Headrace, PermanentFailure, RetryPolicy, Snooze, Throttled
 from headrace.model import lifecycle
 from headrace.model.change import Change, Patch
 from headrace.model.facts import Reason, Why
 from headrace.model.job import Job, Notes
 from headrace.model.presence import Presence
-from headrace.model.rate import Rate, full
+from headrace.model.rate import Bucket, Rate
 from headrace.model.record import LIMIT, QUEUE, WORKER, Put, QueueControl
-from headrace.runtime.limiter import Limiter
 from headrace.storage.contract import Demand
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +91,27 @@ async def test_of_a_queue_that_is_paused_or_cools_or_is_full(app: Headrace) -> N
     await app.aclose()
 
 
+async def test_of_what_operators_and_handlers_do_to_queues_and_limits(app: Headrace) -> None:
+    app.limit("slack", rate="10/s", burst=1)
+
+    @app.task(name="t", queue="slack", limits=["slack"])
+    async def t(n: int) -> None:
+        raise Throttled("10m", limit="slack")
+
+    await attend(app, queues={"slack": 1})
+    await app.apause("slack")
+    first, second = await t.aenqueue(1), await t.aenqueue(2)
+    assert await reasons(app, first) == [Reason.QUEUE_PAUSED]
+    await app.aresume("slack")
+    assert await reasons(app, first) == [Reason.WILL_RUN]
+    async with app.worker({"slack": 1}):
+        while await reasons(app, first) != [Reason.THROTTLED]:
+            await app.clock.sleep(0.01)
+    waits = await app.awhy(second)
+    assert (waits.reason, waits.limit, waits.seconds) == (Reason.LIMITED, "slack", pytest.approx(600, abs=60))
+    await app.aclose()
+
+
 async def test_a_full_ceiling_names_ten_of_very_many(app: Headrace) -> None:
     await attend(app)
     await app.aenqueue_many([app.by_name("t", {}, {}) for _ in range(30)])
@@ -152,25 +172,24 @@ async def test_of_what_real_workers_tell_of_themselves(app: Headrace) -> None:
 
 
 async def test_of_a_limit_that_its_task_names(app: Headrace) -> None:
-    app.limit("mail", rate="1/s")
-    app.limit("slack", rate="10/s")
-
     @app.task(name="t", limits=["slack", "mail"])
     async def t() -> None: ...
 
+    for limit in ("slack", "mail"):
+        app.limit(limit, rate="10/s", burst=1)
     await attend(app)
     receipt = await app.aenqueue("t")
-    storage = await storage_of(app)
-    limiter = Limiter(storage, app.clock)
-    await limiter.drain("slack", 90)
+    now = await (await storage_of(app)).now()
+    await put(app, LIMIT, "mail", Bucket(Rate(1, 1000), 1, 1000, at=now))
+    await put(app, LIMIT, "slack", Bucket(Rate(10, 1000), 1, 0, at=now, closed_until=now + 90_000))
     answer = await app.awhy(receipt)
     assert (answer.reason, answer.limit) == (Reason.LIMITED, "slack")
-    assert answer.until == pytest.approx(await storage.now() + 90_000, abs=5_000)
+    assert answer.until == pytest.approx(now + 90_000, abs=200)
     (claimed,) = await claim(app)
     await apply(app, lifecycle.limit(claimed, 5.0))
     answer = await app.awhy(receipt)
     assert (answer.reason, answer.limit, answer.seconds) == (Reason.LIMITED, "slack", pytest.approx(5, abs=4))
-    await put(app, LIMIT, "slack", full(Rate(10, 1000), 1))
+    await put(app, LIMIT, "slack", Bucket(Rate(10, 1000), 1, 1000, at=now))
     await apply(app, lifecycle.run_now(await _job(app, receipt)))
     assert await reasons(app, receipt) == [Reason.WILL_RUN]
     await app.aclose()

@@ -57,7 +57,7 @@ class Explaining(Waiting):
         )
         if job.state in RUNNING:
             return await _of_running(storage, job, facts)
-        return await _of_waiting(storage, job, facts, getattr(handler, "limits", ()))
+        return await _of_waiting(storage, job, facts, () if handler is None else handler.limits)
 
     def _max_attempts(self, job: Job, handler: Handler | None) -> int | None:
         """Known of tasks that this program registers, and where the caller asked for it."""

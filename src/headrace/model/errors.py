@@ -167,7 +167,7 @@ class UnknownLimit(HeadraceError, LookupError):
     """A limit that nobody declared."""
 
     def __init__(self, name: str, task: str | None = None) -> None:
-        named = "" if task is None else f", which task {task!r} names,"
+        named = "" if task is None else f", which task {task!r} names"
         super().__init__(
             f"the store knows no limit {outline(name)}{named}; declare it in the app: app.limit({outline(name)}, rate="
             '"10/s")'
