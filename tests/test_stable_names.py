@@ -19,6 +19,13 @@ def test_numbers_that_other_systems_have_too() -> None:
     assert (Settings().lease, CONCURRENCY, MINUTE) == (30, 4, 60_000)
 
 
+def test_defaults_of_an_app() -> None:
+    settings = Settings()
+    assert (settings.lease, settings.beat, settings.reap, settings.poll) == (30, 10, 5, 1)
+    assert (settings.grace, settings.patience, settings.kill_after) == (25, 10, 5)
+    assert (settings.unknown_task_grace, settings.crash_budget, settings.max_payload) == (3_600, 3, 1_048_576)
+
+
 def test_options_of_a_job() -> None:
     words = {"delay", "at", "queue", "priority", "key", "until", "for_", "max_attempts", "retry", "timeout"}
     assert words | {"retention", "headers", "id", "kv"} <= set(Using.__annotations__)

@@ -176,3 +176,12 @@ def test_names_that_are_none_are_refused(app: Headrace, name: Any) -> None:
         with pytest.raises(InvalidName, match="queue name"):
             call(name)
     assert list(app.queues()) == []
+
+
+async def test_claims_by_hand_last_as_long_as_their_queue_says(app: Headrace) -> None:
+    app.queue("q", lease="5m")
+    for queue in ("q", "q", "other"):
+        await app.aenqueue("t", queue=queue)
+    leases = [(await app.aclaim("q"))[0].lease, (await app.aclaim("q", lease="7s"))[0].lease]
+    assert [*leases, (await app.aclaim("other"))[0].lease] == [300.0, 7.0, 30.0]
+    await app.aclose()
