@@ -532,7 +532,7 @@ def test_a_worker_in_a_thread_outlives_what_handlers_do_to_loop_and_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = Headrace(f"sqlite:///{tmp_path}/jobs.db", poll=0.02)
-    left: list[object] = []
+    left: list[asyncio.Task[None]] = []
 
     @app.task(name="hostile")
     async def hostile() -> None:
@@ -556,3 +556,4 @@ def test_a_worker_in_a_thread_outlives_what_handlers_do_to_loop_and_clock(
         assert app.join(hostile.enqueue(), 10).state is State.COMPLETED
         assert app.result(flaky.enqueue(), 10) == "done"
         monkeypatch.undo()
+    assert isinstance(left[0].exception(), SystemExit)

@@ -30,6 +30,8 @@ def run_to_its_end(main: Coroutine[Any, Any, T]) -> T:
             try:
                 return runner.run(_result_of(task))
             except (SystemExit, KeyboardInterrupt, RuntimeError) as error:
+                if task.done() and not task.cancelled():
+                    return task.result()
                 if task.done() or not _is_stray(error):
                     raise
                 loop.call_exception_handler({"message": "something tried to end the event loop", "exception": error})
