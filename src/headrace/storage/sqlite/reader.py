@@ -22,6 +22,7 @@ class Reader:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._wal = WalWatch(path)
+        self._is_checked = False
         self._lane = Lane("headrace-sqlite-reader", _MOST_AT_ONCE, self._serve, lambda: None, self._end)
         self.submit, self.stop = self._lane.submit, self._lane.stop
 
@@ -29,7 +30,9 @@ class Reader:
         """In its thread."""
         if self._connection is None:
             self._connection = self._connect()
-        self._wal.check()
+        if not self._is_checked:
+            self._wal.check()
+            self._is_checked = True
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -43,6 +46,7 @@ class Reader:
         return _checked(connect_reader(self._path, mode="ro"))
 
     def _serve(self, batch: Batch) -> None:
+        self._is_checked = False
         for operation in batch:
             try:
                 operation.serve(self.connection)

@@ -44,12 +44,16 @@ class WalWatch:
         self._mine = ABSENT
 
     def check(self) -> None:
-        """Called under a commit, before anybody is told of it, and before a read. StoreUnreachable from then on."""
+        """Called after a commit, before anybody is told of it, and before reads. StoreUnreachable from then on."""
         found = inode(self._wal)
         if self._mine == ABSENT:
             self._mine = found
         elif found != self._mine:
             _lost.add(self._path)
+        self.refuse_lost()
+
+    def refuse_lost(self) -> None:
+        """StoreUnreachable where it was lost before: no look at the folder."""
         if self.is_lost:
             raise StoreUnreachable(
                 self._path,

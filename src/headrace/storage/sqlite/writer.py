@@ -91,8 +91,8 @@ class Writer:
         done += self._run_all(connection, late, moved)
         write_counts(connection, moved)
         connection.execute("COMMIT")
-        self._wal.check()
         self._turn.give()
+        self._wal.check()
         return done
 
     def _is_idle(self, connection: sqlite3.Connection, operation: AnyOperation) -> bool:
@@ -115,7 +115,7 @@ class Writer:
             self._is_durable = self.durable
         if inode(self._path) != self._inode:
             raise StoreUnreachable(self._path, "the file was moved, deleted or replaced while it was open")
-        self._wal.check()
+        self._wal.refuse_lost()
         return self._connection
 
     def _begin(self, connection: sqlite3.Connection) -> None:
