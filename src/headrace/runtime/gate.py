@@ -70,6 +70,7 @@ class Gate:
         """What may be asked for: of queues that need permits, no more than permits were bought. And those of them
         that have nothing due."""
         self._claims += 1
+        self._in_hand = {}  # of a claim that failed: too old to be of use
         self._release()
         kept: list[Demand] = []
         dry: set[str] = set()
