@@ -44,13 +44,15 @@ class Counts(msgspec.Struct, frozen=True, omit_defaults=True):
     """``queue.job.rescued``: jobs taken over from a vanished worker, told by who took them."""
 
 
-class Histogram(msgspec.Struct, frozen=True, omit_defaults=True):
+class Histogram(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """Durations in buckets that grow by a fifth: any percentile is within 10 %."""
 
-    buckets: dict[int, int] = {}
-    """How many lie in each; the number of a bucket is the logarithm of its beginning."""
     most: float = 0.0
     """The longest of all, exactly; in seconds."""
+    first: int = 0
+    """The number of the first bucket that has any: the logarithm of its beginning."""
+    counts: tuple[int, ...] = ()
+    """How many lie in it, and in each of the following; the last has some."""
 
 
 class Activity(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,10 +108,18 @@ def bucket_of(seconds: float) -> int:
     return math.floor(math.log(seconds) * _SCALE) if seconds >= _LEAST else _NOTHING
 
 
+def histogram_of(buckets: Mapping[int, int], most: float) -> Histogram:
+    """From how many lie in each bucket, by its number."""
+    if not buckets:
+        return Histogram()
+    first, last = min(buckets), max(buckets)
+    return Histogram(most, first, tuple(buckets.get(number, 0) for number in range(first, last + 1)))
+
+
 def percentile(histogram: Histogram, share: float) -> float:
     """The duration in seconds that this share of all doesn't exceed (nearest rank), within 10 %."""
-    rank = max(1, math.ceil(share * sum(histogram.buckets.values())))
-    for number, count in sorted(histogram.buckets.items()):
+    rank = max(1, math.ceil(share * sum(histogram.counts)))
+    for number, count in enumerate(histogram.counts, histogram.first):
         rank -= count
         if rank <= 0:
             middle = 0.0 if number == _NOTHING else math.exp((number + 0.5) / _SCALE)
@@ -119,7 +129,7 @@ def percentile(histogram: Histogram, share: float) -> float:
 
 def latency(histogram: Histogram) -> Latency | None:
     """What people read of it; None where it is empty."""
-    if not histogram.buckets:
+    if not histogram.counts:
         return None
     p50, p95, p99 = (percentile(histogram, share) for share in (0.5, 0.95, 0.99))
     return Latency(p50, p95, p99, histogram.most)
@@ -194,9 +204,10 @@ def _together(histograms: Iterable[Histogram]) -> Histogram:
     most = 0.0
     for one in histograms:
         most = max(most, one.most)
-        for number, count in one.buckets.items():
-            buckets[number] = buckets.get(number, 0) + count
-    return Histogram(dict(sorted(buckets.items())), most)
+        for number, count in enumerate(one.counts, one.first):
+            if count:
+                buckets[number] = buckets.get(number, 0) + count
+    return histogram_of(buckets, most)
 
 
 def metric_of(at: int, queue: str, activity: Activity) -> Metric:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from headrace.model.change import Status, Verdict
 from headrace.model.job import Job
-from headrace.model.metric import Activity, Counts, Histogram, bucket_of
+from headrace.model.metric import Activity, Counts, Histogram, bucket_of, histogram_of
 from headrace.model.state import State
 from headrace.runtime import events
 from headrace.runtime.attempt import Attempt
@@ -188,4 +188,5 @@ class _Gauge:
 
     def histograms(self) -> tuple[Histogram, Histogram]:
         """Of waiting and of running."""
-        return Histogram(self._waits, self._longest[0]), Histogram(self._runs, self._longest[1])
+        longest_wait, longest_run = (round(seconds, 6) for seconds in self._longest)
+        return histogram_of(self._waits, longest_wait), histogram_of(self._runs, longest_run)
