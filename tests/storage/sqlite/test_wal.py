@@ -11,38 +11,59 @@ import pytest
 from headrace import Headrace
 from headrace.model.errors import StoreUnreachable
 
-PROGRAM = """
-import subprocess, sys
+OTHER = """
+from headrace import Headrace
+
+app = Headrace("sqlite:///jobs.db")
+print(app.pending_count(), flush=True)
+input()
+app.close()
+"""
+PROGRAM = f"""
+import subprocess, sys, threading
 from pathlib import Path
 from headrace import Headrace
 from headrace.model.errors import StoreUnreachable
 
-look = [sys.executable, "-m", "headrace", "jobs", "--storage", "sqlite:///jobs.db"]
-send = [sys.executable, "-m", "headrace", "enqueue", "later", "--storage", "sqlite:///jobs.db"]
+case, idle = sys.argv[1], float(sys.argv[2])
 app = Headrace("sqlite:///jobs.db")
-for n in range(5):
-    print(app.enqueue("t", {"n": n}).id)
-if sys.argv[1] == "copied":
+print(app.enqueue("t").id)
+
+def open_and_close():
+    other = subprocess.Popen([sys.executable, "-c", {OTHER!r}], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    yield
+    other.communicate(b"\\n")
+
+closing = open_and_close()
+next(closing)
+for n in range(4):
+    print(app.enqueue("t").id)
+if case == "copied":
     Path("copy.db").write_bytes(Path("jobs.db").read_bytes())
-subprocess.run(look, check=True, stdout=subprocess.DEVNULL)
-while sys.argv[1] == "copied" and Path("jobs.db-wal").exists():  # a checkpoint of ours was in its way
-    subprocess.run(look, check=True, stdout=subprocess.DEVNULL)
+list(closing)
+while case == "copied" and Path("jobs.db-wal").exists():  # a checkpoint of ours was in its way
+    list(open_and_close())
 for n in range(5):
     try:
-        print(app.enqueue("t", {"n": n}).id)
+        print(app.enqueue("t").id)
     except StoreUnreachable as error:
         print(error, file=sys.stderr)
+threading.Event().wait(idle)
+send = [sys.executable, "-m", "headrace", "enqueue", "later", "--storage", "sqlite:///jobs.db"]
 print(subprocess.run(send, check=True, capture_output=True, text=True).stdout.strip())
 """
+IDLE = 2.0
+"""Seconds, of which one is enough for the writer to empty its -wal."""
 
 
 @pytest.mark.parametrize(("case", "acknowledged"), [("untouched", 11), ("copied", 6)])
+@pytest.mark.parametrize("idle", [0.0, IDLE])
 def test_what_is_acknowledged_is_there_though_the_program_took_its_own_locks_away(
-    tmp_path: Path, case: str, acknowledged: int
+    tmp_path: Path, case: str, acknowledged: int, idle: float
 ) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, case], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-c", PROGRAM, case, str(idle)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
     ids = ran.stdout.split()
     assert len(ids) == acknowledged

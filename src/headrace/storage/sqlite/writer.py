@@ -45,6 +45,8 @@ class Writer:
         self.submit, self.stop = self._lane.submit, self._lane.stop
 
     def _rest(self) -> float | None:
+        if self._wal.is_lost:  # a checkpoint would write what was refused over what is newer
+            return None
         return self._checkpointer.rest(self._connection)
 
     def _end(self) -> None:
