@@ -148,18 +148,12 @@ def merged(activities: Iterable[Activity]) -> Activity:
     for one in found:
         for name, counts in one.tasks.items():
             tasks.setdefault(name, []).append(counts)
-    named = _told_apart(tasks, ())
+    named = told_apart(tasks, ())
     return Activity(
         {name: total(counts) for name, counts in sorted(named.items())},
         _together(one.wait for one in found),
         _together(one.run for one in found),
     )
-
-
-def merged_by_queue(activities: Mapping[str, list[Activity]], known: Collection[str]) -> dict[str, Activity]:
-    """One for each queue. Queues beyond ``MOST_NAMES`` go together; those ``known`` from before come first, so that
-    merging once more, with another worker's account, takes none out that stands by itself."""
-    return {queue: merged(parts) for queue, parts in _told_apart(activities, known).items()}
 
 
 def added(parts: Mapping[str, Activity], taken: Mapping[str, Activity]) -> dict[str, Activity]:
@@ -190,7 +184,9 @@ def _narrowed(activity: Activity, known: Collection[str], room: int) -> Activity
     return Activity(tasks, activity.wait, activity.run)
 
 
-def _told_apart(lists: Mapping[str, list[T]], known: Collection[str]) -> Mapping[str, list[T]]:
+def told_apart(lists: Mapping[str, list[T]], known: Collection[str]) -> Mapping[str, list[T]]:
+    """The same where there are no more than ``MOST_NAMES``, else with all further ones together. Those ``known`` from
+    before come first: what stands by itself is not taken out by one that comes late."""
     if len(lists) <= MOST_NAMES:
         return lists
     names = sorted(lists.keys() - {OTHER}, key=lambda name: (name not in known, name))

@@ -1,11 +1,12 @@
 """Merges what each worker tells of a minute into one account of it, for each queue."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import msgspec
 
-from headrace.model.metric import OTHER, Activity, merged_by_queue
+from headrace.model.metric import OTHER, Activity, merged, told_apart
 from headrace.model.timeline import Entry
+from headrace.runtime.loop import turn
 from headrace.runtime.timeline import BUCKET, MINUTE, PART
 from headrace.storage.contract import Span, Storage
 
@@ -52,7 +53,11 @@ class Roller:
         changed: list[Entry] = []
         for at, by_queue in found.items():
             known = {queue for queue in by_queue if _id(at, queue) in there and queue != OTHER}
-            changed += _differing(at, merged_by_queue(by_queue, known), there)
+            for queue, parts in told_apart(by_queue, known).items():
+                entry = _account(at, queue, merged(parts))
+                if there.get(entry.id) != entry.value:
+                    changed.append(entry)
+                await turn()  # a thousand of them take a while, and handlers run on this loop
         if changed:
             await self._storage.record(changed)
         return len(changed)
@@ -72,9 +77,5 @@ def _id(at: int, queue: str) -> str:
     return f"{BUCKET}:{at // MINUTE}:{queue}"
 
 
-def _differing(at: int, accounts: Mapping[str, Activity], there: Mapping[str, str]) -> list[Entry]:
-    entries = [
-        Entry(_id(at, queue), BUCKET, queue, at, msgspec.json.encode(account).decode())
-        for queue, account in accounts.items()
-    ]
-    return [entry for entry in entries if there.get(entry.id) != entry.value]
+def _account(at: int, queue: str, activity: Activity) -> Entry:
+    return Entry(_id(at, queue), BUCKET, queue, at, msgspec.json.encode(activity).decode())
