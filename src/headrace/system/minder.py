@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _LIBC = ctypes.CDLL(None)
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36
-_HUP, _INT, _KILL, _PIPE, _TERM, _CONT, _XFSZ = 1, 2, 9, 13, 15, 18, 25
+_HUP, _INT, _KILL, _TERM, _CONT = 1, 2, 9, 15, 18
 _DEFAULT, _IGNORE = ctypes.c_void_p(0), ctypes.c_void_p(1)
 _OURS = (_HUP, _INT, _TERM)
 """Signals that we ignore: who stops all processes of a service means the worker, which tells us."""
-_PYTHONS = (_PIPE, _XFSZ)
-"""Signals that Python ignores, and programs expect to end them."""
+_SIGNALS = range(1, 32)
+"""Programs begin with none of them ignored: not those that Python ignores, nor those of a worker in the background."""
 
 _CHUNK = 1 << 16
 _LAST_CHUNKS = 64
@@ -242,7 +242,7 @@ def _become(order: Order, minder: int, stdio: Sequence[int], tell_failure: int) 
         _LIBC.prctl(_SET_PDEATHSIG, _KILL)
         if os.getppid() != minder:
             os._exit(1)
-        for number in (*_OURS, *_PYTHONS):
+        for number in _SIGNALS:
             _LIBC.signal(number, _DEFAULT)
         step = "root"
         os.chdir(order.root)
