@@ -69,7 +69,11 @@ class Answering(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender was killed in the middle of it
+            self.close_connection = True
+            return
         webhook_id, moment = self.headers["Webhook-Id"], self.headers["Webhook-Timestamp"]
         signed = hmac.new(SECRET, f"{webhook_id}.{moment}.".encode() + body, hashlib.sha256).digest()
         if self.headers["Webhook-Signature"] != f"v1,{base64.b64encode(signed).decode()}":
