@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from functools import partial
+from os import getpid
 
 from headrace.model.codec import Call, decode_result, encode_result
 from headrace.model.job import Job
@@ -54,7 +55,8 @@ class Executor:
         except BaseException as error:
             return _classify(attempt, error)
         finally:
-            self._home.end_fork()
+            if getpid() != self._home.pid:  # a call less on the path of every attempt
+                self._home.end_fork()
             attempt.task = None
             if timer is not None:
                 timer.cancel()

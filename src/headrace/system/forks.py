@@ -6,10 +6,10 @@ import os
 class Home:
     """The process that this was made in."""
 
-    __slots__ = ("_pid",)
+    __slots__ = ("pid",)
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self.pid = os.getpid()
 
     def end_fork(self) -> None:
         """Called where a handler has returned: a fork of it that comes here too ends, at once and without a word.
@@ -22,4 +22,4 @@ class Home:
     @property
     def is_fork(self) -> bool:
         """Whether this code runs in a fork."""
-        return os.getpid() != self._pid
+        return os.getpid() != self.pid

@@ -14,10 +14,14 @@ _PENDING, _RUNNING = State.PENDING, State.RUNNING
 def apply(store: Store, changes: Sequence[Change]) -> list[Verdict]:
     """Each change against what the ones before it left."""
     now = store.now()
-    return [_apply(store, change, now) for change in changes]
+    left: set[str] = set()
+    verdicts = [_apply(store, change, now, left) for change in changes]
+    store.notices.tell(f"queue:{queue}" for queue in left if store.records.has_ceiling(queue))
+    return verdicts
 
 
-def _apply(store: Store, change: Change, now: int) -> Verdict:
+def _apply(store: Store, change: Change, now: int, left: set[str]) -> Verdict:
+    """``left`` takes the queues that have a running job less."""
     job = store.rows.jobs.get(change.job_id)
     if job is None:
         return MISSING
@@ -41,8 +45,8 @@ def _apply(store: Store, change: Change, now: int) -> Verdict:
         insert_jobs(store, change.then, now)
     if store.notices.wanted():
         store.notices.tell(_topics(job, after))
-        if job.state is _RUNNING and after.state is not _RUNNING and store.records.has_ceiling(job.queue):
-            store.notices.tell((f"queue:{job.queue}",))
+    if job.state is _RUNNING and after.state is not _RUNNING:
+        left.add(job.queue)
     return APPLIED
 
 
