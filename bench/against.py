@@ -26,7 +26,7 @@ QUESTIONS: dict[str, tuple[str, Question]] = {
     "callers-sqlite": (SQLITE, lambda url: rate(url, callers)),
     "single-sqlite": (SQLITE, lambda url: rate(url, single)),
     "drain-memory": (MEMORY, lambda url: drain(url, 60_000)),
-    "drain-sqlite": (SQLITE, lambda url: drain(url, 20_000)),
+    "drain-sqlite": (SQLITE, lambda url: drain(url, 60_000)),
 }
 """Where jobs are kept, and what gives a rate there."""
 
