@@ -242,7 +242,7 @@ async def fill(app: Headrace) -> dict[str, str]:
         ({"older": "1h", "state": State.DEAD}, {"a dead", "b dead"}),
         ({"older": 0, "state": "cancelled", "queue": "b"}, {"b cancelled"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value, key=str) if isinstance(value, set) else value),
 )
 async def test_what_prune_once_removes(
     app: Headrace, clock: ManualClock, arguments: dict[str, Any], gone: set[str]
