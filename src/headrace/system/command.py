@@ -114,20 +114,28 @@ class _Minded:
 
     async def _read_report(self) -> Ended:
         try:
-            word, *numbers = (await self._reader.readline()).split()
-            if word == b"refused":
-                step, number = numbers
-                raise ProgramNotStarted(step.decode(), OSError(int(number), os.strerror(int(number))))
-            code, *sizes = map(int, numbers)
-            pairs = zip(sizes[::2], sizes[1::2], strict=True)
-            tails = [Tail(await self._reader.readexactly(kept), size) for kept, size in pairs]
-            return Ended(code, *tails)
+            try:
+                return await self._parse_report()
+            except ConnectionError:  # it ended while we wrote: asyncio then withholds what came before
+                self._reader.set_exception(None)  # type: ignore[arg-type] # takes the error back
+                self._reader.feed_eof()
+                return await self._parse_report()
         except (ValueError, OSError, asyncio.IncompleteReadError):
             code = await self._process.wait()
             raise MinderDied(f"the process that minds it died: {exit_text(code)}") from None
         finally:
             self._writer.close()
             await self._process.wait()
+
+    async def _parse_report(self) -> Ended:
+        word, *numbers = (await self._reader.readline()).split()
+        if word == b"refused":
+            step, number = numbers
+            raise ProgramNotStarted(step.decode(), OSError(int(number), os.strerror(int(number))))
+        code, *sizes = map(int, numbers)
+        pairs = zip(sizes[::2], sizes[1::2], strict=True)
+        tails = [Tail(await self._reader.readexactly(kept), size) for kept, size in pairs]
+        return Ended(code, *tails)
 
 
 class LineCompanion:
