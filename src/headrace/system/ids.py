@@ -13,7 +13,7 @@ Entropy = Callable[[], float]
 system_entropy: Entropy = random.SystemRandom().random
 
 
-def jitter_source(seed: int | None = None) -> Entropy:
+def jitter_source(seed: int | str | None = None) -> Entropy:
     """A fast source of random numbers, not for secrets."""
     return random.Random(seed).random
 
