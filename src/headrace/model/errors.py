@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from headrace.model.headrace_error import HeadraceError as HeadraceError
 from headrace.model.outline import outline
 from headrace.model.store_errors import (
+    AnswerLost as AnswerLost,
     BackendNotAvailable as BackendNotAvailable,
     CorruptStore as CorruptStore,
     ForeignStore as ForeignStore,

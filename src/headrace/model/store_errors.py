@@ -92,6 +92,14 @@ class StoreUnreachable(StoreError):
         self.where = where
 
 
+class AnswerLost(StoreError):
+    """The storage's answer to a call was lost: what it asked for may or may not have been done."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"the answer of {where} was lost: {why}; what was asked may or may not have been done")
+        self.where = where
+
+
 class PutLost(StoreError):
     """A compare-and-set lost its race: neither it nor what was to be inserted beside it was written."""
 

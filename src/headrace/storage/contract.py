@@ -3,6 +3,9 @@
 Every operation is async, takes and returns sequences in order, and lets only data cross. A storage never judges: the
 state machine decides, the storage applies. It knows waiting, running and final, never reasons. It owns the clock:
 callers pass durations, or the user's own absolute instant.
+
+An operation that raises has changed nothing. Only where the answer was lost on its way can nobody know: it then raises
+AnswerLost, and insert EnqueueUnknown.
 """
 
 from collections.abc import Collection, Mapping, Sequence

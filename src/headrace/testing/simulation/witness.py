@@ -1,0 +1,68 @@
+"""Writes the history down, as it happens."""
+
+from collections.abc import Callable, Sequence
+
+from headrace.model.change import Change, Held, Status, Verdict
+from headrace.model.job import Job
+from headrace.testing.history.records import AnyRecord, Granted, Leased, Settled
+
+
+class Witness:
+    """One for a simulation. Instants are milliseconds of its time."""
+
+    def __init__(self, time: Callable[[], float]) -> None:
+        self._time = time
+        self.records: list[AnyRecord] = []
+
+    @property
+    def now(self) -> int:
+        """Milliseconds."""
+        return int(self._time() * 1000)
+
+    def write(self, record: AnyRecord) -> None:
+        """The next record."""
+        self.records.append(record)
+
+    def leased(self, process: str, worker: str, ttl: float) -> None:
+        """A beat was accepted."""
+        self.write(Leased(at=self.now, process=process, worker=worker, until=self.now + round(ttl * 1000)))
+
+    def granted(self, process: str, worker: str, jobs: Sequence[Job], *, rescued: bool) -> None:
+        """A claim or a reclaim was done."""
+        for job in jobs:
+            self.write(
+                Granted(
+                    at=self.now,
+                    process=process,
+                    worker=worker,
+                    job=job.id,
+                    queue=job.queue,
+                    priority=job.priority,
+                    due_at=job.due_at,
+                    generation=job.generation,
+                    attempt=job.attempt,
+                    crashes=job.crashes,
+                    rescued=rescued,
+                )
+            )
+
+    def applied(self, process: str, changes: Sequence[Change], verdicts: Sequence[Verdict], *, heard: bool) -> None:
+        """Changes were weighed: those of a worker to what it holds."""
+        for change, verdict in zip(changes, verdicts, strict=True):
+            if isinstance(change.guard, Held):
+                self.write(
+                    Settled(
+                        at=self.now,
+                        process=process,
+                        worker=change.guard.worker,
+                        job=change.job_id,
+                        generation=change.guard.generation,
+                        state=change.patch.state,
+                        applied=verdict.status is Status.APPLIED,
+                        reason=change.patch.reason,
+                        result=change.patch.result,
+                        delay=change.patch.delay,
+                        then=[new.id for new in change.then],
+                        heard=heard,
+                    )
+                )
