@@ -17,19 +17,19 @@ def anyio_backend() -> Any:
 
 
 @pytest.fixture
-async def stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stand]:
-    stand = Stand(Headrace("memory:"), monkeypatch)
+async def stand() -> AsyncIterator[Stand]:
+    stand = Stand(Headrace("memory:"))
     yield stand
     await stand.app.aclose()
 
 
 @pytest.fixture
-async def make_stand(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Stand]]:
+async def make_stand() -> AsyncIterator[Callable[..., Stand]]:
     """Makes stands with options of their own."""
     made: list[Stand] = []
 
     def make(**options: Any) -> Stand:
-        made.append(Stand(Headrace("memory:", **options), monkeypatch))
+        made.append(Stand(Headrace("memory:", **options)))
         return made[-1]
 
     yield make

@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 from headrace import Headrace, Job, RetryPolicy
-from headrace.interface import app as app_module
-from headrace.interface import running
 from headrace.model.duration import Duration
 from headrace.runtime.events import EVENTS, Bus, Event
 from headrace.runtime.worker import Worker
@@ -21,7 +19,7 @@ EXACT = RetryPolicy.exponential(max_attempts=3, base=1, jitter=0)
 class Stand:
     """One app in virtual time, and all that it reports."""
 
-    def __init__(self, app: Headrace, monkeypatch: Any) -> None:
+    def __init__(self, app: Headrace) -> None:
         self.app = app
         self.reports: list[tuple[str, BaseException]] = []
         self.clock = VirtualClock()
@@ -31,8 +29,7 @@ class Stand:
         app.entropy = lambda: 0.5
         app.company = None  # each worker is a process of its own
         app.bus = Bus(app.spawn, self.report)
-        monkeypatch.setattr(running, "report", self.report)
-        monkeypatch.setattr(app_module, "report", self.report)
+        app.report = self.report
 
     def report(self, who: str, error: BaseException) -> None:
         self.reports.append((who, error))

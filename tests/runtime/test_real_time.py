@@ -16,7 +16,7 @@ import pytest
 from process_tasks import app as process_app
 
 from headrace import CancelOutcome, Headrace, RetryPolicy, State, current
-from headrace.interface import running
+from headrace.interface import core
 from headrace.model.errors import LeaseLost
 from headrace.runtime.heart import HandlerStuck, LoopBlocked
 from headrace.runtime.worker import BLOCKED_EXIT, ClaimingStopped
@@ -51,7 +51,7 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 @pytest.fixture
 def reports(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     reported: list[BaseException] = []
-    monkeypatch.setattr(running, "report", lambda who, error: reported.append(error))
+    monkeypatch.setattr(core, "report", lambda who, error: reported.append(error))
     return reported
 
 

@@ -8,7 +8,6 @@ from typing import Self, Unpack
 from headrace.interface.blocking import Blocking
 from headrace.interface.builtins import Builtins
 from headrace.interface.config import Options
-from headrace.interface.logs import report
 from headrace.interface.running import Running
 from headrace.model.duration import Duration, seconds
 
@@ -42,7 +41,7 @@ class Headrace(Blocking, Builtins, Running):
                     await self.handles.close()
                     await self.bus.close()
         except TimeoutError:
-            report("aclose", CloseTimeout(limit))
+            self.report("aclose", CloseTimeout(limit))
         finally:
             self.portal.close()
 

@@ -7,7 +7,6 @@ import msgspec
 
 from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE, Core
-from headrace.interface.logs import report
 from headrace.interface.task import Call
 from headrace.model import lifecycle
 from headrace.model.change import Change, Status
@@ -143,7 +142,7 @@ class Claims(Core):
         rest = rest_after(queue, outcome, self.cooling_queues())
         if rest is not None:
             storage = (await self.here()).storage
-            await let_rest(rest, storage, Limiter(storage, self.clock), report)
+            await let_rest(rest, storage, Limiter(storage, self.clock), self.report)
 
     async def _apply(self, claim: Claim, change: Change) -> None:
         storage = (await self.here()).storage

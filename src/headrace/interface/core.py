@@ -24,6 +24,7 @@ from headrace.runtime import events
 from headrace.runtime.company import COMPANY, Company
 from headrace.runtime.controls import declare_controls
 from headrace.runtime.events import Bus, Event
+from headrace.runtime.loop import Report
 from headrace.runtime.registry import Registry
 from headrace.storage.contract import Receipt, Storage
 from headrace.storage.opening import open_url, redact
@@ -69,6 +70,8 @@ class Core:
         self.declared_schedules = DeclaredSchedules()
         self.entropy = jitter_source()
         self.company: Company | None = COMPANY
+        self.report: Report = report
+        """Told of errors that something survived: loops, listeners."""
         self.bus = Bus(self.spawn, report)
         for event_id in LOGGED:
             self.bus.on(event_id, log_event)

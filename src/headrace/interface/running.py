@@ -16,7 +16,6 @@ from types import TracebackType
 
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.declarations import Declarations
-from headrace.interface.logs import report
 from headrace.interface.portal import refuse_running_loop
 from headrace.interface.slots import Queues, check_slots, parse_slots
 from headrace.model.presence import introduce
@@ -152,7 +151,7 @@ class Running(Declarations):
             new_id=self.ids.new,
             spawn=self.spawn,
             bus=self.bus,
-            report=report,
+            report=self.report,
             introduced=introduce(host_name(), os.getpid(), os.environ),
             middleware=tuple(self.middleware),
             start_hooks=tuple(self.start_hooks),

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from headrace.interface.config import check_count
 from headrace.interface.core import Core
 from headrace.interface.declared_schedules import readable
-from headrace.interface.logs import report
 from headrace.interface.page import Page
 from headrace.interface.schedule_plan import Edit, Plan, Rules, Timing, build_schedule, check_interval, revise_schedule
 from headrace.interface.task import Task
@@ -136,7 +135,7 @@ class Schedules(Core):
         """Enqueue the jobs of ticks that are due: a bounded step, and how many ticks it dealt with. Zero: none is due.
         For programs that run no worker: workers do this by themselves. Safe beside them."""
         storage = await self._declared_storage()
-        return await Scheduler(storage, self.ids.new, report, self._tell_ticked).schedule_once()
+        return await Scheduler(storage, self.ids.new, self.report, self._tell_ticked).schedule_once()
 
     def _tell_ticked(self, new: NewJob, receipt: Receipt[Any]) -> None:
         if self.bus.wants(events.QUEUED):
