@@ -28,9 +28,10 @@ from headrace.runtime.loop import Report
 from headrace.runtime.registry import Registry
 from headrace.storage.contract import Receipt, Storage
 from headrace.storage.opening import open_url, redact
-from headrace.system.clock import SystemClock
+from headrace.system.clock import Clock, SystemClock
 from headrace.system.ids import Ids, jitter_source
 from headrace.system.machine import SystemSpawn
+from headrace.system.spawn import Spawn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,9 +61,9 @@ class Core:
     def __init__(self, url: str | None, options: Options) -> None:
         self.config = configure(url, options, os.environ)
         self.settings = self.config.settings
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.ids = Ids(self.clock)
-        self.spawn = SystemSpawn()
+        self.spawn: Spawn = SystemSpawn()
         self.registry = Registry()
         self.declared_queues: dict[str, Queue] = {}
         self.declared_limits = DeclaredLimits()

@@ -35,14 +35,30 @@ class Strand:
         self.held = False
         self.is_ready = False
         """It stands in the loop's list of strands that may go on."""
-        self.calls: deque[Handle] = deque()
+        self.calls: deque[_Callback] = deque()
 
 
 STRAND: ContextVar[Strand] = ContextVar("STRAND")
 
 
+class _Callback(TimerHandle):
+    """What asyncio expects of a handle, without what it costs."""
+
+    __slots__ = ()
+
+    def __init__(  # the base class asks the loop whether it debugs, for each of them
+        self, when: float, callback: Callable[..., object], args: Any, loop: "SimulationLoop", context: Context
+    ) -> None:
+        self._callback, self._args, self._loop, self._context = callback, args, loop, context
+        self._cancelled, self._repr, self._when, self._scheduled = False, None, when, False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None  # type: ignore[assignment]
+
+
 class SimulationLoop(asyncio.BaseEventLoop):
-    """Use it as ``asyncio.Runner(loop_factory=lambda: SimulationLoop(entropy))``. It waits for nothing outside."""
+    """It waits for nothing outside. Not for ``asyncio.Runner``, which would have the killed clean up."""
 
     def __init__(self, entropy: Entropy) -> None:
         super().__init__()
@@ -50,7 +66,7 @@ class SimulationLoop(asyncio.BaseEventLoop):
         self._now = _BOOT
         self._main = Strand("main")
         self._able: list[Strand] = []
-        self._timers: list[tuple[float, int, TimerHandle, Strand]] = []
+        self._timers: list[tuple[float, int, _Callback, Strand]] = []
         self._timer_count = 0
         self._tasks: list[asyncio.Task[Any]] = []
         self.failures: list[BaseException] = []
@@ -67,7 +83,7 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> Handle:
         context = copy_context() if context is None else context
-        handle = Handle(callback, args, self, context)
+        handle = _Callback(0.0, callback, args, self, context)
         self._add(context.get(STRAND, self._main), handle)
         return handle
 
@@ -80,7 +96,7 @@ class SimulationLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> TimerHandle:
         context = copy_context() if context is None else context
-        handle = TimerHandle(when, callback, args, self, context)
+        handle = _Callback(when, callback, args, self, context)
         self._timer_count += 1
         heapq.heappush(self._timers, (when, self._timer_count, handle, context.get(STRAND, self._main)))
         return handle
@@ -99,9 +115,6 @@ class SimulationLoop(asyncio.BaseEventLoop):
             self._tasks = [task for task in self._tasks if not task.done()]
         return task
 
-    def _timer_handle_cancelled(self, _: TimerHandle) -> None:
-        return
-
     def _process_events(self, _: object) -> None:
         return
 
@@ -113,31 +126,33 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     # --- turning -----------------------------------------------------------------------------------------------------
 
-    def _add(self, strand: Strand, handle: Handle) -> None:
+    def _add(self, strand: Strand, handle: _Callback) -> None:
         strand.calls.append(handle)
         if not strand.is_ready and strand.alive and not strand.held:
             strand.is_ready = True
             self._able.append(strand)
 
     def _run_once(self) -> None:
-        able, timers = self._able, self._timers
-        if not able:
-            self._now = max(self._now, self._next_timer())
-        while timers and timers[0][0] <= self._now:
-            _, _, timer, strand = heapq.heappop(timers)
-            if not timer.cancelled() and strand.alive:
-                self._add(strand, timer)
-        if not able:
-            return
-        chosen = int(self._entropy() * len(able)) if len(able) > 1 else 0
-        strand = able[chosen]
-        handle = strand.calls.popleft()
-        if not strand.calls:
-            self._rest(chosen)
-        if not handle.cancelled():
-            self.turns += 1
-            self._now += _TURN
-            handle._run()  # noqa: SLF001 - an event loop's part
+        able, timers, entropy = self._able, self._timers, self._entropy
+        while not self._stopping:  # type: ignore[attr-defined]
+            if not able:
+                self._now = max(self._now, self._next_timer())
+            while timers and timers[0][0] <= self._now:
+                _, _, timer, strand = heapq.heappop(timers)
+                if not timer._cancelled and strand.alive:  # noqa: SLF001 - ours
+                    self._add(strand, timer)
+            if not able:
+                continue
+            chosen = int(entropy() * len(able)) if len(able) > 1 else 0
+            strand = able[chosen]
+            calls = strand.calls
+            handle = calls.popleft()
+            if not calls:
+                self._rest(chosen)
+            if not handle._cancelled:  # noqa: SLF001 - ours
+                self.turns += 1
+                self._now += _TURN
+                handle._run()  # noqa: SLF001 - an event loop's part
 
     def _next_timer(self) -> float:
         timers = self._timers

@@ -33,6 +33,7 @@ from headrace.testing.simulation.witness import Witness
 T = TypeVar("T")
 
 _WHERE = "the simulated store"
+_WHY = "the simulation cut the line"
 
 
 class Server:
@@ -46,14 +47,22 @@ class Server:
         self._context.run(STRAND.set, Strand("store"))
 
     async def serve(
-        self, process: Process, call: Coroutine[Any, Any, T], seen: "Callable[[T, bool], None] | None", lost: Exception
+        self,
+        process: Process,
+        call: Coroutine[Any, Any, T],
+        seen: "Callable[[T, bool], None] | None",
+        lost: Callable[[], Exception],
     ) -> T:
         """What ``call`` answers, or what befalls it. ``seen`` is told once it is done, and whether its answer will be
         heard."""
         self.calls += 1
         answer: asyncio.Future[T] = self.loop.create_future()
         fate = self.weather.fate(self.loop.time())
-        self._later(self._arrive, process, call, answer, fate, seen, lost)
+        delay = self.weather.delay()
+        if delay:
+            self.loop.call_later(delay, self._arrive, process, call, answer, fate, seen, lost, context=self._context)
+        else:
+            self._arrive(process, call, answer, fate, seen, lost)
         return await answer
 
     def _later(self, callback: Callable[..., None], *args: object) -> None:
@@ -70,13 +79,13 @@ class Server:
         answer: "asyncio.Future[T]",
         fate: Fate,
         seen: "Callable[[T, bool], None] | None",
-        lost: Exception,
+        lost: Callable[[], Exception],
     ) -> None:
         if fate is Fate.DIES_BEFORE:
             process.kill()
         if fate in (Fate.DIES_BEFORE, Fate.REFUSED):
             call.close()
-            self._later(_fail, answer, StoreUnreachable(_WHERE, "the simulation cut the line"))
+            self._later(_fail, answer, StoreUnreachable(_WHERE, _WHY))
             return
         try:
             done = _complete(call)
@@ -86,7 +95,7 @@ class Server:
         if seen is not None:
             seen(done, fate is Fate.DONE)
         if fate is Fate.ANSWER_LOST:
-            self._later(_fail, answer, lost)
+            self._later(_fail, answer, lost())
         else:
             self._later(_give, answer, done)
         if fate is Fate.DIES_AFTER:
@@ -113,6 +122,10 @@ def _fail(answer: "asyncio.Future[T]", error: Exception) -> None:
         answer.exception()  # the caller may be dead: nobody else is to hear of it
 
 
+def _answer_lost() -> Exception:
+    return AnswerLost(_WHERE, _WHY)
+
+
 class SimulatedStorage:
     """One process's door to it. Implements ``contract.Storage``, whose docstrings apply."""
 
@@ -123,9 +136,8 @@ class SimulatedStorage:
         self,
         call: Coroutine[Any, Any, T],
         seen: "Callable[[T, bool], None] | None" = None,
-        lost: Exception | None = None,
+        lost: Callable[[], Exception] = _answer_lost,
     ) -> T:
-        lost = lost or AnswerLost(_WHERE, "the simulation cut the line")
         return await self._server.serve(self._process, call, seen, lost)
 
     @property
@@ -148,8 +160,9 @@ class SimulatedStorage:
         return await self._call(self._inner.now())
 
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
-        lost = EnqueueUnknown([job.id for job in jobs], "the simulation cut the line")
-        return await self._call(self._inner.insert(jobs, puts), lost=lost)
+        return await self._call(
+            self._inner.insert(jobs, puts), lost=lambda: EnqueueUnknown([job.id for job in jobs], _WHY)
+        )
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
         return await self._call(self._inner.claim(worker, demands), self._granted(worker, rescued=False))

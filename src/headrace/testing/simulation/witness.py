@@ -8,16 +8,22 @@ from headrace.testing.history.records import AnyRecord, Granted, Leased, Settled
 
 
 class Witness:
-    """One for a simulation. Instants are milliseconds of its time."""
+    """One for a simulation. Instants are milliseconds of its wall clock, as in the store."""
 
-    def __init__(self, time: Callable[[], float]) -> None:
-        self._time = time
+    def __init__(self, wall: Callable[[], int]) -> None:
+        self._wall = wall
         self.records: list[AnyRecord] = []
+        self._calls = 0
 
     @property
     def now(self) -> int:
         """Milliseconds."""
-        return int(self._time() * 1000)
+        return self._wall()
+
+    def next_call(self) -> int:
+        """A number for a call."""
+        self._calls += 1
+        return self._calls
 
     def write(self, record: AnyRecord) -> None:
         """The next record."""

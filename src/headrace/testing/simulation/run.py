@@ -1,0 +1,59 @@
+"""One simulation, from its options to its verdict."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headrace.testing.dice import Dice
+from headrace.testing.history.checker import check
+from headrace.testing.history.records import AnyRecord
+from headrace.testing.history.verdict import Verdict
+from headrace.testing.simulation.cluster import Cluster, Report
+from headrace.testing.simulation.loop import SimulationLoop
+from headrace.testing.simulation.options import Options
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a simulation."""
+
+    options: Options
+    verdict: Verdict
+    history: Sequence[AnyRecord]
+    reports: Sequence[Report]
+    """Errors that something survived: they are part of what is simulated."""
+    failures: Sequence[BaseException]
+    """Errors that nobody took: none is allowed."""
+    seconds: float
+    """Of virtual time."""
+    calls: int
+    """On the store."""
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing happened that may not."""
+        return self.verdict.is_good and not self.failures
+
+
+def simulate(options: Options) -> Outcome:
+    """The same options bring the same outcome."""
+    loop = SimulationLoop(Dice(options.seed).of("order").entropy)
+    began = loop.time()
+    try:
+        cluster, history = loop.run_until_complete(_live(options))
+    finally:
+        loop.bury()  # what was killed is not to be cancelled: it would clean up
+        loop.close()
+    return Outcome(
+        options=options,
+        verdict=check(history),
+        history=history,
+        reports=cluster.reports,
+        failures=loop.failures,
+        seconds=loop.time() - began,
+        calls=cluster.server.calls,
+    )
+
+
+async def _live(options: Options) -> tuple[Cluster, Sequence[AnyRecord]]:
+    cluster = Cluster(options)
+    return cluster, await cluster.live()
