@@ -10,11 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from headrace.model import lifecycle
+from headrace.model.change import Change
 from headrace.model.errors import UnknownLimit
 from headrace.model.job import Job
 from headrace.model.permits import assign
 from headrace.model.rate import pause
-from headrace.runtime.completer import Settlement
 from headrace.runtime.limiter import Grant, Limiter
 from headrace.runtime.registry import Registry, Where
 from headrace.runtime.surroundings import Surroundings
@@ -119,7 +119,9 @@ class Gate:
 
     # --- after a claim -----------------------------------------------------------------------------------------------
 
-    async def admit(self, jobs: Sequence[Job], *, alone: bool = False) -> tuple[Sequence[Job], Sequence[Settlement]]:
+    async def admit(
+        self, jobs: Sequence[Job], *, alone: bool = False
+    ) -> tuple[Sequence[Job], Sequence[tuple[Job, Change]]]:
         """The jobs that may start, in order, and what becomes of the others. One that must run ``alone`` is looked at
         when its time comes."""
         wanted = [self._limits(job, alone=alone) for job in jobs]
@@ -128,7 +130,7 @@ class Gate:
         assigned = assign(wanted, in_hand)
         await self._give_back(assigned.unused)
         admitted: list[Job] = []
-        refused: list[Settlement] = []
+        refused: list[tuple[Job, Change]] = []
         for job, places in zip(jobs, assigned.places, strict=True):
             if places is None:
                 admitted.append(job)
@@ -137,7 +139,7 @@ class Gate:
             for limit in places:
                 self._hold(job.queue, limit, grants[limit], len(jobs))
             delay = max(_delay(grants[limit], place) for limit, place in places.items())
-            refused.append(Settlement(job, lifecycle.limit(job, delay)))
+            refused.append((job, lifecycle.limit(job, delay)))
         return admitted, refused
 
     def _limits(self, job: Job, *, alone: bool) -> Sequence[str]:

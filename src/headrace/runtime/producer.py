@@ -3,10 +3,10 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from headrace.model import lifecycle
-from headrace.model.change import Status
+from headrace.model.change import Change, Status
 from headrace.model.job import Job
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.attempts import Attempts
@@ -19,6 +19,7 @@ from headrace.runtime.registry import Handler, Registry, Where
 from headrace.runtime.services import Services
 from headrace.runtime.settings import Settings
 from headrace.runtime.sharer import Sharer
+from headrace.runtime.strays import Strays
 from headrace.storage.contract import Demand, Listener, Storage
 from headrace.system.clock import Clock
 
@@ -57,6 +58,9 @@ class Producer:
         """Jobs with a crash behind them, and until when each may wait for solitude here."""
         self._too_late: list[Job] = []
         """Claimed while the worker was told to stop."""
+        self._returning: dict[str, int] = {}
+        """Generations of jobs that were claimed and not started, until it is recorded what becomes of them."""
+        self._strays = Strays(worker_id, storage, clock, settings.lease, settings.poll)
         self._asked_at = -math.inf
         """When all queues were last to be asked."""
         self._freed = asyncio.Event()
@@ -73,6 +77,11 @@ class Producer:
         if queue in self._held_back:
             self._ask_again()
         self._freed.set()
+
+    def returned(self, job: Job) -> None:
+        """It is recorded what becomes of a job that was not started."""
+        if self._returning.get(job.id) == job.generation:
+            del self._returning[job.id]
 
     def look_again(self) -> None:
         """What may be asked for has changed."""
@@ -99,6 +108,9 @@ class Producer:
         """Claim what fits. Zero: there may be more."""
         if self.stopped:
             return self._settings.poll
+        if self._strays.is_due:
+            for job in await self._strays.look(self._known):
+                self._return(job, lifecycle.hand_back(job))
         if self._lonely:
             return await self._run_lonely()
         self._freed.clear()
@@ -127,7 +139,11 @@ class Producer:
                 self._dry.update(dry)
             if not demands:
                 return None
-        jobs = await self._storage.claim(self._worker_id, demands)
+        try:
+            jobs = await self._storage.claim(self._worker_id, demands)
+        except Exception:
+            self._strays.suspect()
+            raise
         if notices == self._notices:  # else something came after the look
             self._note_dry(demands, jobs)
         self._start(await self._admit(jobs) if self._registry.limited else jobs)
@@ -158,11 +174,22 @@ class Producer:
             admitted, refused = await self._gate.admit(jobs, alone=alone)
         except Exception:  # nobody else would ever run them while this worker lives
             for job in jobs:
-                self._completer.add(Settlement(job, lifecycle.hand_back(job)))
+                self._return(job, lifecycle.hand_back(job))
             raise
-        for settlement in refused:
-            self._completer.add(settlement)
+        for job, change in refused:
+            self._return(job, change)
         return admitted
+
+    def _return(self, job: Job, change: Change) -> None:
+        """It was claimed, and is not started."""
+        self._returning[job.id] = job.generation
+        self._completer.add(Settlement(job, change))
+
+    def _known(self) -> Collection[tuple[str, int]]:
+        """Whatever this worker knows to be its own, and at which generation."""
+        started = [attempt.job for attempt in self._attempts.held()]
+        waiting = [*self._too_late, *(job for job, _ in self._lonely)]
+        return {*((job.id, job.generation) for job in (*started, *waiting)), *self._returning.items()}
 
     async def _wait(self) -> float:
         look = self._settings.poll
@@ -204,9 +231,9 @@ class Producer:
         for job in jobs:
             handler = self._registry.get(job.task)
             if job.cancel_requested:  # while another worker had it, which didn't stop it
-                self._completer.add(Settlement(job, lifecycle.drop(job)))
+                self._return(job, lifecycle.drop(job))
             elif handler is None:
-                self._completer.add(Settlement(job, lifecycle.park(job, self._settings.unknown_task_grace)))
+                self._return(job, lifecycle.park(job, self._settings.unknown_task_grace))
             elif job.crashes and handler.where is not Where.PROCESS:
                 self._lonely.append((job, self._clock.monotonic() + self._settings.lease))
             else:
@@ -231,16 +258,14 @@ class Producer:
         elif patience <= 0:
             self._lonely.popleft()
             self._company.release(self._attempts)
-            self._completer.add(Settlement(job, lifecycle.await_solitude(job, self._settings.lease)))
+            self._return(job, lifecycle.await_solitude(job, self._settings.lease))
         else:
             self._freed.clear()
             await wait_for(self._freed, min(patience, self._settings.poll))
         return 0.0
 
     async def _run_alone(self, job: Job) -> None:
-        if self._registry.limited and not await self._admit([job], alone=True):
-            if self._lonely and self._lonely[0][0] is job:  # else it was cancelled meanwhile
-                self._lonely.popleft()
+        if self._registry.limited and not await self._admit_alone(job):
             return
         verdicts = await self._storage.apply([lifecycle.stamp_alone(job)])
         if self.stopped or not self._lonely or self._lonely[0][0] is not job:  # told to stop, or cancelled meanwhile
@@ -254,12 +279,26 @@ class Producer:
             self._freed.clear()
             await wait_for(self._freed, self._settings.poll)
 
+    async def _admit_alone(self, job: Job) -> bool:
+        """One that has not the permits it needs is on its way back, also where that could not be found out."""
+        admitted: Sequence[Job] = ()
+        try:
+            admitted = await self._admit([job], alone=True)
+        finally:
+            if not admitted and self._lonely and self._lonely[0][0] is job:  # else it was cancelled meanwhile
+                self._lonely.popleft()
+        return bool(admitted)
+
     def cancel(self, job_id: str) -> None:
         """Somebody wants a job stopped that was claimed and not started: one that waits for solitude."""
         for job, deadline in tuple(self._lonely):
             if job.id == job_id:
                 self._lonely.remove((job, deadline))
-                self._completer.add(Settlement(job, lifecycle.drop(job)))
+                self._return(job, lifecycle.drop(job))
+
+    async def strays(self) -> Sequence[Job]:
+        """Jobs that were claimed without this worker's knowing: to be handed back at the stop."""
+        return await self._strays.look_last(self._known)
 
     def leftover(self) -> Sequence[Job]:
         """Jobs that were claimed and not started: to be handed back at the stop."""

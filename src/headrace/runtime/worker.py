@@ -246,6 +246,8 @@ class Worker:
     def _settled(self, settlement: Settlement, applied: bool) -> None:
         if settlement.attempt is not None:
             self._attempts.settle(settlement.attempt)
+        else:
+            self._producer.returned(settlement.job)
         if applied:
             self._narrator.settled(settlement.job, settlement.change, settlement.attempt)
             if settlement.change.then:
@@ -291,7 +293,12 @@ class Worker:
         done, _ = await asyncio.wait({flushed}, timeout=self._settings.patience)
         if not done:
             self._completer.give_up()
-        changes = [lifecycle.hand_back(job) for job in self._producer.leftover()]
+        try:
+            strays = await self._producer.strays()
+        except Exception as error:
+            self._around.report("worker", error)
+            strays = ()
+        changes = [lifecycle.hand_back(job) for job in (*strays, *self._producer.leftover())]
         changes += [self._settler.hand_back(attempt) for attempt in self._attempts.held()]
         if changes:
             await self._apply(self._storage, changes)

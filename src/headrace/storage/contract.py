@@ -173,7 +173,8 @@ class Storage(Protocol):
         worker's: ``running``, attempt + 1, generation + 1, not ``alone``; a key held ``Until.CLAIMED`` is given
         up for good. No job goes to two workers. Never above the queue's ceiling, counted over its running rows;
         a paused queue gives none, nor one that cools (all from its QueueControl record). Running rows are never
-        touched. A worker without a live lease gets none."""
+        touched. A worker without a live lease gets none. Where no answer came, ``find`` by state and worker tells
+        what was taken."""
         ...
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
@@ -193,6 +194,7 @@ class Storage(Protocol):
         """At most ``limit`` running jobs whose worker's lease has run out (or was never there) pass to ``worker``,
         each to exactly one caller: generation + 1, attempt unchanged, ``alone`` kept, ``rescued`` set. The caller
         settles them by ``apply``. Forgets expired workers that hold nothing. A caller without a live lease gets none.
+        Where no answer came, ``find`` by state and worker tells what was taken.
         """
         ...
 

@@ -4,7 +4,8 @@ import pytest
 
 from headrace.model import lifecycle
 from headrace.model.change import reclaimed
-from headrace.model.state import State
+from headrace.model.state import RUNNING, State
+from headrace.storage.contract import Filter
 from headrace.testing.conformance.family import Family
 from headrace.testing.conformance.stage import FAILED, LEASE, Stage
 
@@ -122,3 +123,15 @@ class TestReclaim(Family):
         await stage.beat("gone")
         assert list(await stage.storage.reclaim("rescuer", 10)) == []
         await stage.settle(job)
+
+    async def test_what_a_worker_took_is_found_where_no_answer_came(self, stage: Stage) -> None:
+        """Claimed or reclaimed, with the generations that its guards need; not what it had before."""
+        await stage.abandoned()
+        await stage.finished(queue="other")
+        await stage.beat("w")
+        (rescued,) = await stage.storage.reclaim("w", 10)
+        claimed = await stage.running("w", queue="more")
+        await stage.running("another", queue="even more")
+        page = await stage.storage.find(Filter(RUNNING, worker="w"), limit=10)
+        assert list(page.jobs) == [claimed, rescued]
+        assert [job.rescued for job in page.jobs] == [False, True]
