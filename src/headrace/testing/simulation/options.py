@@ -53,15 +53,15 @@ def drawn(seed: int) -> Options:
     )
     return Options(
         seed=seed,
-        workers=dice.whole(1, 5),
-        producers=dice.whole(1, 3),
+        workers=dice.pick((1, 2, 2, 3, 5)),
+        producers=dice.pick((1, 1, 2)),
         operators=dice.whole(0, 1),
         claimers=dice.whole(0, 1),
         lease=lease,
         poll=dice.pick((1.0, 2.0, 5.0)),
         reap=dice.pick((2.0, 5.0)),
         slots=dice.pick((1, 4, 10)),
-        work_each=dice.pick((2.0, 5.0, 10.0)),
+        work_each=dice.pick((3.0, 6.0, 12.0)),
         climate=climate if rough else Climate(usual=0.001),
         kill_each=dice.pick((0.0, 10.0, 30.0)) if rough else 0.0,
         hold_each=dice.pick((0.0, 20.0, 60.0)) if rough else 0.0,
