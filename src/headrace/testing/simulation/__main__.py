@@ -10,7 +10,6 @@ import msgspec
 import typer
 
 from headrace.system.clock import SystemClock
-from headrace.testing.history.report import as_text
 from headrace.testing.simulation.options import Options, drawn
 from headrace.testing.simulation.run import Outcome, simulate
 
@@ -40,7 +39,7 @@ def summarize(options: Options) -> Summary:
 
 def describe(outcome: Outcome) -> str:
     """What went wrong, with the options and the line that runs it again."""
-    lines = [as_text(outcome.verdict)]
+    lines = [f"{violation.kind}: {violation.what}" for violation in outcome.verdict.violations]
     lines += [f"nobody took: {type(error).__name__}: {error}" for error in outcome.failures]
     lines += [f"options: {msgspec.json.encode(outcome.options).decode()}", f"again:   {replay(outcome.options)}"]
     return "\n".join(lines)
@@ -60,6 +59,13 @@ def run_all(all_options: Sequence[Options], jobs: int) -> Iterator[Summary]:
         yield from pool.map(summarize, all_options, chunksize=_CHUNK)
 
 
+def _fix_hashes() -> None:
+    """The order of sets of text differs from process to process, and is part of a run: start anew with a fixed one."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        os.environ["PYTHONHASHSEED"] = "0"
+        os.execv(sys.executable, [sys.executable, "-m", "headrace.testing.simulation", *sys.argv[1:]])
+
+
 def main(
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     seeds: Annotated[int, typer.Option(help="How many, one after another.")] = 1,
@@ -67,10 +73,12 @@ def main(
     options: Annotated[str, typer.Option(help="The options of one simulation, as a failure prints them.")] = "",
 ) -> None:
     """Simulate clusters, and check what happened in them."""
+    _fix_hashes()
     clock = SystemClock()
     began = clock.monotonic()
     chosen = [msgspec.json.decode(options, type=Options)] if options else [drawn(seed + n) for n in range(seeds)]
-    bad = virtual = work = calls = 0
+    bad = work = calls = 0
+    virtual = 0.0
     for summary in run_all(chosen, jobs or os.cpu_count() or 1):
         virtual, work, calls = virtual + summary.seconds, work + summary.jobs, calls + summary.calls
         if not summary.is_good:

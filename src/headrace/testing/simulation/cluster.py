@@ -206,7 +206,7 @@ class Cluster:
         ticks = sorted(at for at in map(tick_of, jobs) if at is not None)
         if ticks:
             expected = range(ticks[0], ticks[-1] + 1, round(_EACH * 1000))
-            self.witness.write(Scheduled(at=ticks[0], process="cluster", schedule=SCHEDULE, ticks=expected))
+            self.witness.write(Scheduled(at=ticks[0], process="cluster", schedule=SCHEDULE, ticks=tuple(expected)))
 
     async def _come_to_rest(self) -> None:
         """Until nothing is left to do, or the time for that is over."""

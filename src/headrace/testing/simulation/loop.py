@@ -52,6 +52,10 @@ class _Callback(TimerHandle):
         self._callback, self._args, self._loop, self._context = callback, args, loop, context
         self._cancelled, self._repr, self._when, self._scheduled = False, None, when, False
 
+    def perform(self) -> None:
+        """Call it, where it belongs."""
+        self._context.run(self._callback, *self._args)
+
     def cancel(self) -> None:
         self._cancelled = True
         self._callback = self._args = None  # type: ignore[assignment]
@@ -152,7 +156,12 @@ class SimulationLoop(asyncio.BaseEventLoop):
             if not handle._cancelled:  # noqa: SLF001 - ours
                 self.turns += 1
                 self._now += _TURN
-                handle._run()  # noqa: SLF001 - an event loop's part
+                try:
+                    handle.perform()
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self.failures.append(error)
 
     def _next_timer(self) -> float:
         timers = self._timers

@@ -47,12 +47,23 @@ class Weather:
     """One for a simulation."""
 
     def __init__(self, climate: Climate, dice: Dice) -> None:
-        self._climate, self._dice = climate, dice
+        self._dice = dice
+        self._set_in(climate)
         self._outage_at, self._outage_ends = self._next_outage(0.0)
+
+    def _set_in(self, climate: Climate) -> None:
+        self._climate = climate
+        self._shares = (
+            (Fate.REFUSED, climate.refused),
+            (Fate.ANSWER_LOST, climate.answer_lost),
+            (Fate.DIES_BEFORE, climate.dies / 2),
+            (Fate.DIES_AFTER, climate.dies / 2),
+        )
+        self._harm = sum(share for _, share in self._shares)
 
     def clear(self) -> None:
         """From now on nothing fails; calls take their usual time."""
-        self._climate = Climate(usual=self._climate.usual)
+        self._set_in(Climate(usual=self._climate.usual))
         self._outage_at = self._outage_ends = float("inf")
 
     def fate(self, now: float) -> Fate:
@@ -61,13 +72,10 @@ class Weather:
             if now < self._outage_ends:
                 return Fate.REFUSED
             self._outage_at, self._outage_ends = self._next_outage(now)
-        climate, drawn = self._climate, self._dice.entropy()
-        for fate, share in (
-            (Fate.REFUSED, climate.refused),
-            (Fate.ANSWER_LOST, climate.answer_lost),
-            (Fate.DIES_BEFORE, climate.dies / 2),
-            (Fate.DIES_AFTER, climate.dies / 2),
-        ):
+        drawn = self._dice.entropy()
+        if drawn >= self._harm:
+            return Fate.DONE
+        for fate, share in self._shares:
             if drawn < share:
                 return fate
             drawn -= share
