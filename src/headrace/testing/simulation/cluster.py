@@ -15,6 +15,7 @@ from headrace.model.state import FINAL
 from headrace.runtime.events import Bus
 from headrace.storage.contract import Filter, Storage
 from headrace.storage.memory.storage import MemoryStorage
+from headrace.storage.memory.store import Store
 from headrace.system.ids import Ids
 from headrace.testing.clock import VirtualClock
 from headrace.testing.dice import Dice
@@ -54,15 +55,18 @@ class Cluster:
         self.options = options
         self.dice = Dice(options.seed)
         self.clock = VirtualClock()
-        self.witness = Witness(self.clock.wall)
+        self.witness = Witness(VirtualClock().wall, self._ahead)
         self.weather = Weather(options.climate, self.dice.of("weather"))
         self.server = Server(self.loop, self.weather, self.witness)
-        self.storage = MemoryStorage(self.clock)
+        self._store = Store(self.clock)
+        self.storage = MemoryStorage(store=self._store)
         self.reports: list[Report] = []
         self.known: list[str] = []
         self.processes: dict[str, Process] = {}
         """By the name of the place that they stand in."""
         self._defined, self._tasks = self._define()
+        self._furthest = 0
+        """Milliseconds by which the store's clock was ahead, at most."""
         self._over = False
         self._resting = False
         self._keepers: list[asyncio.Task[None]] = []
@@ -153,6 +157,7 @@ class Cluster:
                 (options.kill_each, self._kill),
                 (options.hold_each, self._hold),
                 (options.stop_each, self._stop),
+                (options.step_each, self._step),
             )
             if each
         ]
@@ -168,9 +173,14 @@ class Cluster:
         self.witness.write(Rows(at=self.witness.now, process="cluster", jobs=jobs))
         return self.witness.records
 
+    def _ahead(self) -> int:
+        """Milliseconds by which the store's clock is ahead of that of the history, which nobody steps."""
+        return self._store.now() - self.witness.now
+
     def _declare(self) -> None:
         now, witness = self.witness.now, self.witness
-        witness.write(Declared(at=now, process="cluster", limit=LIMIT, count=5, period=1000, burst=5))
+        if not self.options.step_each:  # buckets fill by a clock that then jumps
+            witness.write(Declared(at=now, process="cluster", limit=LIMIT, count=5, period=1000, burst=5))
         witness.write(Ceiling(at=now, process="cluster", queue=CAPPED, most=2))
 
     async def _strike(self, each: float, strike: Callable[[Process, Dice], Awaitable[None]]) -> None:
@@ -195,8 +205,13 @@ class Cluster:
         place = process.name.rpartition(".")[0]
         self._stopping[place].set()
 
+    async def _step(self, _: Process, dice: Dice) -> None:
+        self.clock.step_wall(dice.pick((-1, 1)) * dice.pick((1.0, 4.0, 60.0, 3600.0)))
+        self._furthest = max(self._furthest, self._ahead())
+
     def _heal(self) -> None:
         self.weather.clear()
+        self.clock.step_wall((self._furthest - self._ahead()) / 1000)  # else what was due later waits that much longer
         for process in self.processes.values():
             process.go_on()
         self.witness.write(Healed(at=self.witness.now, process="cluster"))

@@ -31,6 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Between two holds, on average; 0: none. Each lasts up to three leases."""
     stop_each: float = 0.0
     """Between two orders to stop, on average; 0: none."""
+    step_each: float = 0.0
+    """Between two steps of the wall clock, on average, each up to an hour back or forth; 0: none."""
     poison: bool = False
     schedules: bool = True
 
@@ -66,5 +68,6 @@ def drawn(seed: int) -> Options:
         kill_each=dice.pick((0.0, 10.0, 30.0)) if rough else 0.0,
         hold_each=dice.pick((0.0, 20.0, 60.0)) if rough else 0.0,
         stop_each=dice.pick((0.0, 30.0)),
+        step_each=dice.pick((0.0, 0.0, 0.0, 60.0)) if rough else 0.0,
         poison=dice.chance(0.3),
     )

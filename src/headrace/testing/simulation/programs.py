@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from headrace import Headrace
 from headrace.interface.task import Call
 from headrace.model.errors import EnqueueUnknown, HeadraceError, LeaseLost, WaitTimeout
@@ -67,7 +69,9 @@ class Programs:
         async def counted(name: str, wanted: int) -> Grant:
             grant = await buy(name, wanted)
             if grant.number:
-                self._witness.write(Bought(at=grant.now, process=self._process, limit=name, number=grant.number))
+                self._witness.write(
+                    Bought(at=grant.now - self._witness.ahead(), process=self._process, limit=name, number=grant.number)
+                )
             return grant
 
         async def counted_back(name: str, unused: int) -> None:
@@ -113,6 +117,12 @@ class Programs:
             window=window,
         )
 
+    def _told(self, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+        """As the history has it: where the wall clock is stepped, delays and windows are over sooner or later."""
+        if not self._options.step_each:
+            return wanted
+        return [replace(one, delay=0.0, key=None if one.until is Until.WINDOW else one.key) for one in wanted]
+
     def _key(self) -> tuple[str | None, Until, float | None]:
         if not self._dice.chance(0.2):
             return None, Until.FINISHED, None
@@ -133,7 +143,7 @@ class Programs:
         """As a careful program does it: where the answer is lost, it asks again with the same ids."""
         call, witness = self._witness.next_call(), self._witness
         for _ in range(20):
-            witness.write(Enqueueing(at=witness.now, process=self._process, call=call, jobs=wanted))
+            witness.write(Enqueueing(at=witness.now, process=self._process, call=call, jobs=self._told(wanted)))
             try:
                 receipts = await self._app.aenqueue_many([self._call(one) for one in wanted])
             except HeadraceError as error:

@@ -53,6 +53,8 @@ class Weather:
 
     def _set_in(self, climate: Climate) -> None:
         self._climate = climate
+        self.is_slow = bool(climate.slow or climate.usual)
+        """Messages may be under way for some time."""
         self._shares = (
             (Fate.REFUSED, climate.refused),
             (Fate.ANSWER_LOST, climate.answer_lost),

@@ -8,10 +8,11 @@ from headrace.testing.history.records import AnyRecord, Granted, Leased, Settled
 
 
 class Witness:
-    """One for a simulation. Instants are milliseconds of its wall clock, as in the store."""
+    """One for a simulation. Instants are milliseconds of a wall clock that nobody steps; ``ahead`` says by how much the
+    store's is ahead of it at this moment."""
 
-    def __init__(self, wall: Callable[[], int]) -> None:
-        self._wall = wall
+    def __init__(self, wall: Callable[[], int], ahead: Callable[[], int]) -> None:
+        self._wall, self.ahead = wall, ahead
         self.records: list[AnyRecord] = []
         self._calls = 0
 
@@ -35,6 +36,7 @@ class Witness:
 
     def granted(self, process: str, worker: str, jobs: Sequence[Job], *, rescued: bool) -> None:
         """A claim or a reclaim was done."""
+        ahead = self.ahead()
         for job in jobs:
             self.write(
                 Granted(
@@ -44,7 +46,7 @@ class Witness:
                     job=job.id,
                     queue=job.queue,
                     priority=job.priority,
-                    due_at=job.due_at,
+                    due_at=job.due_at - ahead,
                     generation=job.generation,
                     attempt=job.attempt,
                     crashes=job.crashes,
