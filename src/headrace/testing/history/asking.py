@@ -1,11 +1,10 @@
-"""What producers were told of the jobs that they asked for."""
+"""What producers and operators were told of the jobs that they asked for."""
 
-from collections.abc import Iterator
 from enum import Enum
 
 from headrace.model.state import FINAL
 from headrace.testing.history.index import Call, Index, Life
-from headrace.testing.history.records import Answer, Ordering, Settled
+from headrace.testing.history.records import Answer, Ordering
 
 
 class Told(Enum):
@@ -32,11 +31,11 @@ def told(index: Index, job: str, call: Call, place: int) -> Told:
     return Told.REFUSED if answer.certain else Told.UNKNOWN
 
 
-def promise(index: Index, job: str, life: Life) -> Call | None:
-    """The first call that promised the job."""
+def promise(index: Index, job: str, life: Life) -> int | None:
+    """Where the job was promised first."""
     for call, place in life.asked:
         if told(index, job, call, place) is Told.PROMISED:
-            return call
+            return call.answered
     return None
 
 
@@ -50,32 +49,28 @@ def may_exist(index: Index, job: str, life: Life) -> bool:
 _HOPES = frozenset({Told.PROMISED, Told.UNKNOWN})
 
 
-def commands(index: Index, life: Life, command: str) -> Iterator[int]:
-    """Where operators gave this command for the job, whatever came of it."""
-    for place in life.ordered:
-        record = index.records[place]
-        if isinstance(record, Ordering) and record.command == command:
-            yield place
+def asked_at(life: Life) -> list[int]:
+    """Where it was asked for, and where that was answered."""
+    return [place for call, _ in life.asked for place in (call.asked, call.answered) if place is not None]
 
 
-def is_commanded(index: Index, life: Life, *wanted: str) -> bool:
-    """Whether an operator gave one of these commands for the job."""
-    return bool(life.ordered) and any(True for command in wanted for _ in commands(index, life, command))
+def commands(life: Life, *names: str) -> list[tuple[int, Ordering]]:
+    """What of this operators asked of the job, whatever came of it."""
+    if not life.ordered:
+        return []
+    return [(place, order) for place, order in life.ordered if isinstance(order, Ordering) and order.command in names]
 
 
-def may_be_final(index: Index, life: Life) -> bool:
+def may_be_final(life: Life) -> bool:
     """Whether something is known that can have made the job final."""
-    if is_commanded(index, life, "cancel"):
-        return True
-    settled = (index.records[place] for place in life.settled)
-    return any(isinstance(record, Settled) and record.applied and record.state in FINAL for record in settled)
+    return any(move.state in FINAL for _, move in life.moves()) or bool(commands(life, "cancel"))
 
 
 def may_be_gone(index: Index, life: Life) -> bool:
     """Whether the job can have left the store: deleted, or final and removed."""
-    if is_commanded(index, life, "delete"):
+    if commands(life, "delete"):
         return True
-    return index.scope.removed > 0 and (not index.scope.exact or may_be_final(index, life))
+    return index.scope.removed > 0 and (not index.scope.exact or may_be_final(life))
 
 
 def may_be_reborn(index: Index, life: Life) -> bool:

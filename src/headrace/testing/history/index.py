@@ -3,7 +3,9 @@
 Places are indices into the list of records.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import msgspec
 
@@ -29,6 +31,7 @@ from headrace.testing.history.records import (
     Scheduled,
     Settled,
     Started,
+    Stepped,
     Stopped,
     Waited,
     Wanted,
@@ -64,31 +67,56 @@ class Scope(msgspec.Struct, frozen=True):
 class Call:
     """One call of a producer, and where it was answered."""
 
-    __slots__ = ("answered", "asked")
+    __slots__ = ("answered", "asked", "asking")
 
-    def __init__(self, asked: int) -> None:
-        self.asked = asked
+    def __init__(self, asked: int, asking: Enqueueing) -> None:
+        self.asked, self.asking = asked, asking
         self.answered: int | None = None
 
 
+Moves = list[tuple[int, Settled]]
+
+
 class Life:
-    """Where the records of one job are, in order."""
+    """What the records say of one job: each with its place, in order."""
 
     __slots__ = ("asked", "brought", "ended", "granted", "ordered", "row", "settled", "started", "waited")
 
     def __init__(self) -> None:
         self.asked: list[tuple[Call, int]] = []
         """Each call that asks for it, and its place among the jobs of that call."""
-        self.brought: list[int] = []
+        self.brought: Moves = []
         """Changes of other jobs that bring it along."""
-        self.granted: list[int] = []
-        self.settled: list[int] = []
-        self.started: list[int] = []
-        self.ended: list[int] = []
-        self.ordered: list[int] = []
-        """Operators' commands and their answers."""
-        self.waited: list[int] = []
+        self.granted: list[tuple[int, Granted]] = []
+        self.settled: Moves = []
+        self.started: list[tuple[int, Started]] = []
+        self.ended: list[tuple[int, Ended]] = []
+        self.ordered: list[tuple[int, Ordering | Ordered]] = []
+        self.waited: list[tuple[int, Waited]] = []
         self.row: Job | None = None
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """As it was asked for first."""
+        if not self.asked:
+            return None
+        call, place = self.asked[0]
+        return call.asking.jobs[place]
+
+    def moves(self) -> Moves:
+        """Changes that were let through and took it from its worker."""
+        return [move for move in self.settled if move[1].applied and move[1].state is not None]
+
+    def generations(self) -> Sequence[tuple[int, Granted]]:
+        """Its grants by generation, the first of each."""
+        if len(self.granted) < 2:
+            return self.granted
+        in_order = sorted(self.granted, key=_generation)
+        return [next(group) for _, group in groupby(in_order, key=_generation)]
+
+
+def _generation(granted: tuple[int, Granted]) -> int:
+    return granted[1].generation
 
 
 class Index:
@@ -98,9 +126,19 @@ class Index:
         self.records, self.scope = records, scope
         self.lives: dict[str, Life] = {}
         self.calls: dict[tuple[str, int], Call] = {}
-        self.places: dict[type, list[int]] = {kind: [] for kind in _KINDS}
         self.rows: int | None = None
         """Where the rows at the end are."""
+        self.healed: int | None = None
+        """Where the faults end."""
+        self.removed: list[tuple[int, Removed]] = []
+        self.scheduled: list[tuple[int, Scheduled]] = []
+        self.ceilings: defaultdict[str, list[tuple[int, Ceiling]]] = defaultdict(list)
+        self.leased: defaultdict[str, list[tuple[int, Leased]]] = defaultdict(list)
+        """By worker."""
+        self.permits: defaultdict[str, list[tuple[int, Declared | Bought]]] = defaultdict(list)
+        """By limit."""
+        self.marks: defaultdict[type, list[int]] = defaultdict(list)
+        """Where kills, stops and steps of the clock are."""
         self._read()
 
     def of(self, job: str) -> Life:
@@ -110,75 +148,82 @@ class Index:
             life = self.lives[job] = Life()
         return life
 
-    def all(self, kind: type) -> Sequence[int]:
-        """Where the records of this kind are that aren't found by job."""
-        return self.places[kind]
+    def at(self, place: int) -> int:
+        """When that was."""
+        return self.records[place].at
 
-    def wanted(self, life: Life) -> Iterator[Wanted]:
-        """As its producers asked for it, once for each call."""
-        for call, place in life.asked:
-            asking = self.records[call.asked]
-            assert isinstance(asking, Enqueueing)
-            yield asking.jobs[place]
-
-    def answer(self, call: Call, place: int) -> "Answer | NotEnqueued | None":
+    def answer(self, call: Call, place: int) -> Answer | NotEnqueued | None:
         """What the producer of this job was told; None: nothing."""
         if call.answered is None:
             return None
         answer = self.records[call.answered]
         if isinstance(answer, Enqueued):
             return answer.answers[place] if place < len(answer.answers) else None
-        assert isinstance(answer, NotEnqueued)
-        return answer
+        return answer if isinstance(answer, NotEnqueued) else None
 
     def _read(self) -> None:
-        lives, places = self.lives, self.places
+        lives = self.lives
         for place, record in enumerate(self.records):
-            kind = type(record)
-            if isinstance(record, BY_JOB):
-                life = lives.get(record.job)
-                if life is None:
-                    life = lives[record.job] = Life()
-                if kind is Granted:
-                    life.granted.append(place)
-                elif kind is Started:
-                    life.started.append(place)
-                elif kind is Ended:
-                    life.ended.append(place)
-                elif isinstance(record, Settled):
-                    life.settled.append(place)
-                    for job in record.then:
-                        self.of(job).brought.append(place)
-                else:
-                    life.waited.append(place)
-            elif kind in places:
-                places[kind].append(place)
-            else:
+            if not isinstance(record, _BY_JOB):
                 self._read_other(place, record)
+                continue
+            life = lives.get(record.job)
+            if life is None:
+                life = lives[record.job] = Life()
+            if isinstance(record, Granted):
+                life.granted.append((place, record))
+            elif isinstance(record, Settled):
+                life.settled.append((place, record))
+                for job in record.then:
+                    self.of(job).brought.append((place, record))
+            elif isinstance(record, Started):
+                life.started.append((place, record))
+            elif isinstance(record, Ended):
+                life.ended.append((place, record))
+            else:
+                life.waited.append((place, record))
 
     def _read_other(self, place: int, record: AnyRecord) -> None:
-        of = self.of
         match record:
             case Enqueueing():
-                call = self.calls[record.process, record.call] = Call(place)
+                call = self.calls[record.process, record.call] = Call(place, record)
                 for position, wanted in enumerate(record.jobs):
-                    of(wanted.id).asked.append((call, position))
+                    self.of(wanted.id).asked.append((call, position))
             case Enqueued() | NotEnqueued():
                 answered = self.calls.get((record.process, record.call))
                 if answered is not None:
                     answered.answered = place
-            case Ordering():
-                for job in record.jobs:
-                    of(job).ordered.append(place)
-            case Ordered():
-                for job in record.done:
-                    of(job).ordered.append(place)
+            case Leased():
+                self.leased[record.worker].append((place, record))
+            case Bought() | Declared():
+                self.permits[record.limit].append((place, record))
+            case Ordering() | Ordered():
+                for job in record.jobs if isinstance(record, Ordering) else record.done:
+                    self.of(job).ordered.append((place, record))
+            case Ceiling():
+                self.ceilings[record.queue].append((place, record))
+            case Scheduled():
+                self.scheduled.append((place, record))
+            case Removed():
+                self.removed.append((place, record))
             case Rows():
                 self.rows = place
                 for row in record.jobs:
-                    of(row.id).row = row
+                    self.of(row.id).row = row
+            case Healed():
+                self.healed = place
+            case Died() | Stopped() | Stepped():
+                self.marks[type(record)].append(place)
+            case _:
+                raise AssertionError(record)
 
 
-BY_JOB = (Granted, Settled, Started, Ended, Waited)
-"""The records that are about one job."""
-_KINDS = (Removed, Declared, Scheduled, Ceiling, Leased, Bought, Died, Stopped, Healed)
+_BY_JOB = (Granted, Settled, Started, Ended, Waited)
+
+
+def jobs_asked(lives: dict[str, Life]) -> Iterator[tuple[str, Life, Wanted]]:
+    """Those of which is known what was asked for."""
+    for job, life in lives.items():
+        wanted = life.wanted
+        if wanted is not None:
+            yield job, life, wanted

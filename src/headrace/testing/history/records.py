@@ -42,6 +42,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     window: float | None = None
     parent: str | None = None
     """The job whose completion brings this one along."""
+    max_attempts: int | None = None
+    """Runs that count which it may have, where its producer knows."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -142,6 +144,8 @@ class Granted(Record, frozen=True, tag=True):
     attempt: int
     crashes: int
     rescued: bool = False
+    started_at: int | None = None
+    """When it was claimed, as the row says: on the clock of ``due_at``, which the one of ``at`` may not be."""
 
 
 class Settled(Record, frozen=True, tag=True):
@@ -183,7 +187,8 @@ class Ended(Record, frozen=True, tag=True):
 
 
 class Bought(Record, frozen=True, tag=True):
-    """Permits of a limit that were given out at ``at``; a negative number of them came back unused."""
+    """Permits of a limit that were given out at ``at``, the bucket's own instant; a negative number of them came back
+    unused."""
 
     limit: str
     number: int
@@ -208,6 +213,10 @@ class Stopped(Record, frozen=True, tag=True):
     """``process`` was held (``for_`` milliseconds of it, as far as known), and went on."""
 
     for_: int
+
+
+class Stepped(Record, frozen=True, tag=True):
+    """The wall clock was stepped: what compares ``at`` with due times, windows of keys and permits is not judged."""
 
 
 class Healed(Record, frozen=True, tag=True):
@@ -239,6 +248,7 @@ AnyRecord = (
     | Waited
     | Died
     | Stopped
+    | Stepped
     | Healed
     | Rows
 )

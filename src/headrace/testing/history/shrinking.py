@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from headrace.testing.history.finding import Family, Finding
-from headrace.testing.history.index import Index, Scope
+from headrace.testing.history.index import Index, Life, Scope
 from headrace.testing.history.records import AnyRecord, Enqueued, Enqueueing, Ordered, Ordering, Rows
 
 EFFORT = 20_000
@@ -16,13 +16,12 @@ def shrink(index: Index, family: Family, finding: Finding) -> Sequence[AnyRecord
     """Records of the history, in order, from which the family says the same; none of them can be left out, unless it
     took too long to find out. Records about several jobs tell of those only that the finding is about."""
     jobs = frozenset(finding.jobs)
-    part = _narrowed(index, sorted(set(finding.places)), jobs)
+    part = _narrowed(index, finding.places, jobs)
     if not _says(family, part, index.scope, finding):
         part = _narrowed(index, _about(index, jobs, finding.places), jobs)
         if not _says(family, part, index.scope, finding):
-            return [index.records[place] for place in sorted(set(finding.places))]
-    effort = EFFORT
-    step = max(1, len(part) // 2)
+            return part
+    effort, step = EFFORT, max(1, len(part) // 2)
     while True:
         start, smaller = 0, False
         while start < len(part) and effort > 0:
@@ -42,24 +41,27 @@ def _says(family: Family, records: Sequence[AnyRecord], scope: Scope, finding: F
     return any(other.kind is finding.kind and other.what == finding.what for other in found)
 
 
-def _about(index: Index, jobs: Iterable[str], places: Iterable[int]) -> Sequence[int]:
-    """All that is known of these jobs, and the places themselves."""
-    found = set(places)
+def _about(index: Index, jobs: Iterable[str], places: Iterable[int]) -> Iterable[int]:
+    """The places themselves, and all that is known of these jobs."""
+    yield from places
     for job in jobs:
-        life = index.of(job)
-        for call, _ in life.asked:
-            found.add(call.asked)
-            if call.answered is not None:
-                found.add(call.answered)
-        for more in (life.brought, life.granted, life.settled, life.started, life.ended, life.ordered, life.waited):
-            found.update(more)
+        yield from _places(index.lives.get(job, Life()))
     if index.rows is not None:
-        found.add(index.rows)
-    return sorted(found)
+        yield index.rows
+
+
+def _places(life: Life) -> Iterable[int]:
+    for call, _ in life.asked:
+        yield call.asked
+        if call.answered is not None:
+            yield call.answered
+    for record in (life.brought, life.granted, life.settled, life.started, life.ended, life.ordered, life.waited):
+        for place, _ in record:
+            yield place
 
 
 def _narrowed(index: Index, places: Iterable[int], jobs: frozenset[str]) -> list[AnyRecord]:
-    return [_narrow(index, index.records[place], jobs) for place in places]
+    return [_narrow(index, index.records[place], jobs) for place in sorted(set(places))]
 
 
 def _narrow(index: Index, record: AnyRecord, jobs: frozenset[str]) -> AnyRecord:
@@ -69,10 +71,9 @@ def _narrow(index: Index, record: AnyRecord, jobs: frozenset[str]) -> AnyRecord:
             return replace(record, jobs=[wanted for wanted in record.jobs if wanted.id in jobs])
         case Enqueued():
             call = index.calls.get((record.process, record.call))
-            asking = None if call is None else index.records[call.asked]
-            if not isinstance(asking, Enqueueing):
+            if call is None:
                 return record
-            pairs = zip(asking.jobs, record.answers, strict=False)
+            pairs = zip(call.asking.jobs, record.answers, strict=False)
             return replace(record, answers=[answer for wanted, answer in pairs if wanted.id in jobs])
         case Ordering():
             return replace(record, jobs=[job for job in record.jobs if job in jobs])

@@ -1,0 +1,182 @@
+"""Of what waits in a queue and is due, a claim takes what comes first. Needs an exact order.
+
+What is promised: a claim makes a bounded batch of due scheduled and retrying jobs pending, and then takes pending ones
+by priority, due time and id. So a job is passed over wrongly where it was surely pending: it was so when it came to
+wait, or it had come due and no more jobs wait for their time than any storage promotes in one batch. That it was there
+is sure from its promise on (or from the change that brought or returned it) until it is given out; by which priority
+and due time it waited is told by whoever is given it then, or by its row at the end. Jobs that an operator touched are
+left out.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from headrace.model.state import WAITING, State
+from headrace.testing.history.asking import asked_at, may_be_reborn, promise
+from headrace.testing.history.finding import Finding
+from headrace.testing.history.index import Index, Life
+from headrace.testing.history.records import Granted
+from headrace.testing.history.verdict import Kind
+
+PROMOTED = 100
+"""Due jobs of a queue that every storage makes pending in one claim, at least."""
+
+Key = tuple[int, int, str]
+_NEVER = 2**62
+
+
+class Wait(NamedTuple):
+    """From where to where a job surely waited, and as what."""
+
+    begin: int
+    end: int
+    key: Key
+    queue: str
+    pending: bool
+    """From the beginning."""
+    places: tuple[int, ...]
+    """What shows it."""
+
+
+def find_inversions(index: Index) -> Iterator[Finding]:
+    """INVERSION: given out before one that comes before it."""
+    if not index.scope.exact or not index.scope.steady:
+        return
+    waits: defaultdict[str, list[Wait]] = defaultdict(list)
+    grants: defaultdict[str, list[tuple[int, Granted]]] = defaultdict(list)
+    delayed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for job, life in index.lives.items():
+        for place, grant in life.granted:
+            if not grant.rescued:
+                grants[grant.queue].append((place, grant))
+        for queue, place, more in _delays(life):
+            delayed[queue].append((place, more))
+        if not life.ordered and not may_be_reborn(index, life):
+            for wait in _waits(index, job, life):
+                waits[wait.queue].append(wait)
+    for queue, given in grants.items():
+        yield from _sweep(index, sorted(given), sorted(waits[queue]), sorted(delayed[queue]))
+
+
+def _waits(index: Index, job: str, life: Life) -> Iterator[Wait]:
+    """Between what made it wait and the claim of the generation that follows."""
+    by_generation = {grant.generation: (place, grant) for place, grant in life.granted}
+    begin = _came(index, job, life)
+    if begin is not None:
+        wanted = life.wanted
+        pending = wanted is not None and not wanted.delay and wanted.due_at is None
+        yield from _wait(index, job, life, begin, by_generation.get(1), 0, pending, tuple(asked_at(life)))
+    for place, change in life.moves():
+        if change.state in WAITING:
+            following = by_generation.get(change.generation + 1)
+            pending = change.state is State.PENDING
+            yield from _wait(index, job, life, place, following, change.generation, pending, (place,))
+
+
+def _came(index: Index, job: str, life: Life) -> int | None:
+    """From where on it surely was in the store."""
+    brought = [place for place, change in life.brought if change.applied]
+    wanted = life.wanted
+    if brought:
+        return brought[0] if wanted is None or wanted.key is None else None
+    return promise(index, job, life)
+
+
+def _wait(
+    index: Index,
+    job: str,
+    life: Life,
+    begin: int,
+    following: tuple[int, Granted] | None,
+    generation: int,
+    pending: bool,
+    places: tuple[int, ...],
+) -> Iterator[Wait]:
+    if following is not None:
+        place, grant = following
+        if not grant.rescued and place > begin:
+            key = (grant.priority, grant.due_at, job)
+            yield Wait(begin, place, key, grant.queue, pending, (*places, place))
+    elif life.row is not None and life.row.state in WAITING and life.row.generation == generation:
+        key = (life.row.priority, life.row.due_at, job)
+        rows = () if index.rows is None else (index.rows,)
+        yield Wait(begin, _NEVER, key, life.row.queue, pending, (*places, *rows))
+
+
+def _delays(life: Life) -> Iterator[tuple[str, int, int]]:
+    """Where a job that may wait for its time comes to wait (1), and is given out (-1)."""
+    waiting, granted = False, iter(life.granted)
+    wanted, grant = life.wanted, next(granted, None)
+    if wanted is not None and (wanted.delay or wanted.due_at is not None):
+        yield wanted.queue, life.asked[0][0].asked, 1
+        waiting = True
+    for place, change in (*life.moves(), (_NEVER, None)):
+        while grant is not None and grant[0] < place:
+            if waiting:
+                yield grant[1].queue, grant[0], -1
+            waiting, grant = False, next(granted, None)
+        if change is not None and change.state in (State.SCHEDULED, State.RETRYING) and life.granted and not waiting:
+            yield life.granted[0][1].queue, place, 1
+            waiting = True
+
+
+def _sweep(
+    index: Index, grants: list[tuple[int, Granted]], waits: list[Wait], delayed: list[tuple[int, int]]
+) -> Iterator[Finding]:
+    """Claims in order; beside them heaps of what waits: for its time, and for a worker."""
+    later: list[tuple[int, int, Wait]] = []
+    ready: list[tuple[Key, int, Wait]] = []
+    came = noted = open_delays = 0
+    number = 0
+    while number < len(grants):
+        batch = _batch(grants, number)
+        number += len(batch)
+        first, last = batch[0][0], batch[-1][0]
+        now = min(grant.at if grant.started_at is None else grant.started_at for _, grant in batch)
+        while came < len(waits) and waits[came].begin < first:
+            wait = waits[came]
+            came += 1
+            if wait.end > last:
+                heappush(later, (wait.key[1], wait.begin, wait))
+        while noted < len(delayed) and delayed[noted][0] < first:
+            open_delays += delayed[noted][1]
+            noted += 1
+        aside: list[tuple[int, int, Wait]] = []
+        while later and later[0][0] <= now:
+            item = heappop(later)
+            if item[2].end <= last:
+                continue
+            if item[2].pending or open_delays <= PROMOTED:
+                heappush(ready, (item[2].key, item[2].begin, item[2]))
+            else:
+                aside.append(item)
+        for item in aside:
+            heappush(later, item)
+        while ready and ready[0][2].end <= last:
+            heappop(ready)
+        key, place, taken = max(((grant.priority, grant.due_at, grant.job), place, grant) for place, grant in batch)
+        if ready and ready[0][0] < key:
+            yield _finding(index, heappop(ready)[2], place, taken, now)
+
+
+def _batch(grants: list[tuple[int, Granted]], number: int) -> list[tuple[int, Granted]]:
+    """Grants of one claim; or of several by one worker at one instant, with nothing between that came to wait."""
+    first = grants[number][1]
+    end = number + 1
+    while end < len(grants):
+        place, grant = grants[end]
+        if grant.worker != first.worker or grant.at != first.at or place != grants[end - 1][0] + 1:
+            break
+        end += 1
+    return grants[number:end]
+
+
+def _finding(index: Index, wait: Wait, place: int, taken: Granted, now: int) -> Finding:
+    job = wait.key[2]
+    what = f"{taken.job} (priority {taken.priority}, due at {taken.due_at}) was given to {taken.worker} at {now}, while"
+    what += (
+        f" {job} (priority {wait.key[0]}, due at {wait.key[1]}) waited in {taken.queue} since {index.at(wait.begin)}"
+    )
+    return Finding(Kind.INVERSION, what, (job, taken.job), (*wait.places, place))
