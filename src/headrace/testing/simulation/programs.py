@@ -75,8 +75,9 @@ class Programs:
             return grant
 
         async def counted_back(name: str, unused: int) -> None:
-            await give_back(name, unused)
+            # before: another worker may have them as soon as it is done
             self._witness.write(Bought(at=self._witness.now, process=self._process, limit=name, number=-unused))
+            await give_back(name, unused)
 
         limiter.buy, limiter.give_back = counted, counted_back  # type: ignore[method-assign]
 

@@ -50,7 +50,7 @@ def simulate(options: Options) -> Outcome:
             gc.enable()
     return Outcome(
         options=options,
-        verdict=check(history),
+        verdict=check(history, exact=True),
         history=history,
         reports=cluster.reports,
         failures=loop.failures,
