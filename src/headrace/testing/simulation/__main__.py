@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from headrace.system.clock import SystemClock
+from headrace.testing.history.report import as_text
 from headrace.testing.simulation.options import Options, drawn
 from headrace.testing.simulation.run import Outcome, simulate
 
@@ -39,7 +40,7 @@ def summarize(options: Options) -> Summary:
 
 def describe(outcome: Outcome) -> str:
     """What went wrong, with the options and the line that runs it again."""
-    lines = [f"{violation.kind}: {violation.what}" for violation in outcome.verdict.violations]
+    lines = [as_text(outcome.verdict)]
     lines += [f"nobody took: {type(error).__name__}: {error}" for error in outcome.failures]
     lines += [f"options: {msgspec.json.encode(outcome.options).decode()}", f"again:   {replay(outcome.options)}"]
     return "\n".join(lines)
