@@ -1,0 +1,72 @@
+"""Records on disk, outside the store under test: one file for each process, one line for each record.
+
+A line is written by one ``write`` to a file opened with O_APPEND: a process that is killed leaves a torn line at most,
+and only as its last.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from headrace.system.clock import SystemClock
+from headrace.testing.history.records import AnyRecord, decode, encode
+
+LONGEST = 4096
+"""Bytes of one line."""
+SUFFIX = ".jsonl"
+
+
+class TooLong(ValueError):
+    """A record that does not fit into one line of a ledger."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"a record of {size} bytes; a ledger takes {LONGEST} at most: write several")
+
+
+class Ledger:
+    """The writing end. Belongs to one process; its threads may share it."""
+
+    def __init__(self, path: Path, process: str) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._clock = SystemClock()
+        self._lock = threading.Lock()
+        self.process = process
+
+    def now(self) -> int:
+        """Milliseconds of the clock that all processes of this machine share, and that never steps."""
+        return self._clock.boot()
+
+    def write(self, make: Callable[[int, str], AnyRecord]) -> None:
+        """Write down what ``make(at, process)`` gives. Records of one ledger stand in the order of their instants."""
+        with self._lock:
+            self._append(make(self.now(), self.process))
+
+    def _append(self, record: AnyRecord) -> None:
+        line = encode(record) + b"\n"
+        if len(line) > LONGEST:
+            raise TooLong(len(line))
+        os.write(self._descriptor, line)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+
+def read(path: Path) -> Iterator[AnyRecord]:
+    """All whole records of one ledger, in order. A torn line is no record: its writer was killed."""
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            if line:
+                yield decode.decode(line)
+        except msgspec.DecodeError:
+            continue
+
+
+def merge(paths: Iterable[Path]) -> Sequence[AnyRecord]:
+    """The records of all these ledgers by their instants; those of one ledger in the order in which they were written."""
+    records = [record for path in sorted(paths) for record in read(path)]
+    records.sort(key=lambda record: record.at)
+    return records

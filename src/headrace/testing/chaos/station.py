@@ -1,0 +1,52 @@
+"""What a process of a run is told: who it is, and where everything lies."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from headrace.testing.chaos.ledger import SUFFIX, Ledger
+
+VARIABLE = "HEADRACE_CHAOS"
+"""Holds the station of a process that was started afresh; every such process of a run is known by it."""
+
+
+class Station(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a run."""
+
+    url: str
+    folder: str
+    """Of the run: its ledgers, and what its processes printed."""
+    role: str
+    number: int
+    """Of its start, from 1: no two starts have the same."""
+    seed: int
+    options: Mapping[str, str] = {}
+    """What the app is made with: durations as text. See ``workload.OPTIONS``."""
+    workload: Mapping[str, str] = {}
+    """What a scenario wants of the workload: kinds of jobs and their share."""
+
+    @property
+    def name(self) -> str:
+        """Who it is in ledgers."""
+        return f"{self.role}-{self.number:05}"
+
+    @property
+    def ledgers(self) -> Path:
+        """Where all ledgers of the run lie."""
+        return Path(self.folder) / "ledgers"
+
+    def open_ledger(self) -> Ledger:
+        """This process's own."""
+        return Ledger(self.ledgers / (self.name + SUFFIX), self.name)
+
+    def environment(self) -> Mapping[str, str]:
+        """For a process that is started afresh."""
+        return {VARIABLE: msgspec.json.encode(self).decode(), "HEADRACE_URL": self.url}
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """As it was told to this process."""
+        return msgspec.json.decode(os.environ[VARIABLE], type=cls)
