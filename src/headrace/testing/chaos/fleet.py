@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from msgspec.structs import replace
+
 from headrace.testing.chaos.roles import ROLES
 from headrace.testing.chaos.station import VARIABLE, Station
 
@@ -45,7 +47,8 @@ class Ship:
         self.station, self.pid = station, pid
         self.role, self.name = station.role, station.name
         self.started_at = time.monotonic()
-        self.stopped = False
+        self.hurried = self.hurried_early = False
+        """Whether it was told to end, and that while it was still starting."""
         self.code: int | None = None
         """Its exit code, or minus the signal that ended it, once it has ended."""
 
@@ -62,8 +65,6 @@ class Ship:
         if not self.is_alive():
             return False
         os.kill(self.pid, number)
-        if number in (signal.SIGSTOP, signal.SIGCONT):
-            self.stopped = number == signal.SIGSTOP
         return True
 
     def kill(self) -> bool:
@@ -92,9 +93,9 @@ class Fleet:
 
     # --- starting ----------------------------------------------------------------------------------------------------
 
-    def start(self, role: str) -> Ship:
-        """Fork a process into this role."""
-        return self._launch(role, lambda station: _end(lambda: ROLES[role](station)))
+    def start(self, role: str, heir_of: str = "") -> Ship:
+        """Fork a process into this role; ``heir_of`` is the name of one whose work it takes over."""
+        return self._launch(role, lambda station: _end(lambda: ROLES[role](station)), heir_of)
 
     def start_afresh(
         self, role: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
@@ -113,23 +114,15 @@ class Fleet:
 
         return self._launch(role, run)
 
-    def _launch(self, role: str, become: Callable[[Station], NoReturn]) -> Ship:
+    def _launch(self, role: str, become: Callable[[Station], NoReturn], heir_of: str = "") -> Ship:
         self.started += 1
-        station = Station(
-            url=self.station.url,
-            folder=self.station.folder,
-            role=role,
-            number=self.started,
-            seed=self.station.seed,
-            options=self.station.options,
-            workload=self.station.workload,
-        )
+        station = replace(self.station, role=role, number=self.started, heir_of=heir_of)
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            _end(lambda: self._settle_in(parent), finally_=lambda: become(station))
+            _end(lambda: self._settle_in(parent), lambda: become(station))
         ship = Ship(station, pid)
         self.ships.append(ship)
         return ship
@@ -204,7 +197,7 @@ class Fleet:
         """Ask all of these roles to end, and their exit codes by name once they have."""
         asked = self.living(*roles)
         for ship in asked:
-            ship.send(signal.SIGCONT)
+            ship.hurried = True
             ship.send(signal.SIGTERM)
         wait_until(lambda: not any(ship.is_alive() for ship in asked), f"an end of {', '.join(roles)}", seconds)
         self.living()
@@ -224,13 +217,12 @@ class Fleet:
             time.sleep(0.02)
 
 
-def _end(run: Callable[[], int], finally_: Callable[[], object] | None = None) -> NoReturn:
-    """Run this as the rest of a forked process: nothing of the parent's stack is ever returned to."""
+def _end(*parts: Callable[[], int]) -> NoReturn:
+    """Run these as the rest of a forked process: nothing of the parent's stack is ever returned to."""
     code = 1
     try:
-        code = run()
-        if finally_ is not None:
-            finally_()
+        for part in parts:
+            code = part()
     except BaseException:
         traceback.print_exc()
     finally:

@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from headrace.testing.chaos.ledger import SUFFIX, Ledger
+from headrace.testing.chaos.ledger import LONGEST, SUFFIX, Ledger
 
 VARIABLE = "HEADRACE_CHAOS"
 """Holds the station of a process that was started afresh; every such process of a run is known by it."""
@@ -23,6 +23,10 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """Of its start, from 1: no two starts have the same."""
     seed: int
+    offset: int
+    """How far the wall clock is ahead of the boot clock, in milliseconds: see ``Ledger``."""
+    heir_of: str = ""
+    """Whose work it takes over: the name of a process that was killed."""
     options: Mapping[str, str] = {}
     """What the app is made with: durations as text. See ``workload.OPTIONS``."""
     workload: Mapping[str, str] = {}
@@ -38,9 +42,9 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
         """Where all ledgers of the run lie."""
         return Path(self.folder) / "ledgers"
 
-    def open_ledger(self) -> Ledger:
+    def open_ledger(self, longest: int = LONGEST) -> Ledger:
         """This process's own."""
-        return Ledger(self.ledgers / (self.name + SUFFIX), self.name)
+        return Ledger(self.ledgers / (self.name + SUFFIX), self.name, self.offset, longest)
 
     def environment(self) -> Mapping[str, str]:
         """For a process that is started afresh."""

@@ -1,0 +1,88 @@
+"""``python -m headrace.testing.chaos --storage sqlite --kills 500 --seed 7``."""
+
+import argparse
+import gc
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from headrace.testing.chaos.backends import BACKENDS
+from headrace.testing.chaos.driver import Run
+from headrace.testing.chaos.outcome import Outcome, Request
+from headrace.testing.chaos.scenarios import SCENARIOS
+from headrace.testing.history.records import encode
+
+_SHOWN = 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 where nothing happened that may not."""
+    given = _parser().parse_args(arguments)
+    request = Request(
+        given.storage,
+        given.kills,
+        given.seed,
+        given.scenario,
+        dict(wish.partition("=")[::2] for wish in given.set),
+        given.seconds,
+    )
+    folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-", dir=given.folder))
+    gc.freeze()
+    outcome = Run(request, folder, _tell).run()
+    _tell("")
+    if given.json is not None:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
+    if outcome.is_good and not given.keep:
+        shutil.rmtree(folder)
+    else:
+        _explain(outcome)
+    print(outcome.line, flush=True)
+    return 0 if outcome.is_good else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m headrace.testing.chaos", description=__doc__)
+    parser.add_argument("--storage", choices=sorted(BACKENDS), default="sqlite", help="the kind of store")
+    parser.add_argument("--kills", type=int, default=500, help="how many kill -9 (default: 500)")
+    parser.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
+    parser.add_argument("--seconds", type=float, help="end the storm after so many, whatever number of kills")
+    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="storm", help="what else happens")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the scenario")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that is known of the run there")
+    parser.add_argument("--folder", type=Path, help="where the run has its files (default: the system's)")
+    parser.add_argument("--keep", action="store_true", help="keep the files, also where all went well")
+    return parser
+
+
+def _tell(text: str) -> None:
+    """Progress, where somebody looks."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{text}", end="", file=sys.stderr, flush=True)
+
+
+def _explain(outcome: Outcome) -> None:
+    """What happened, the smallest parts of the history that show it, and how to have it again."""
+    for violation in outcome.violations[:_SHOWN]:
+        print(f"{violation.kind}: {violation.what}")
+        for record in violation.records:
+            print(f"    {encode(record).decode()[:400]}")
+    for objection in outcome.objections[:_SHOWN]:
+        print(f"objection: {objection}")
+    further = len(outcome.violations[_SHOWN:]) + len(outcome.objections[_SHOWN:])
+    if further:
+        print(f"and {further} more")
+    print(f"ledgers and store: {outcome.folder}")
+    print(f"replay: {outcome.request.command}")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Exception:
+        traceback.print_exc()
+        sys.exit(2)
