@@ -136,7 +136,7 @@ class Run:
         jobs = keeping.rows(self._folder)
         end = records[-1].at + 1 if records else 0
         records.append(Rows(at=end, process="driver", jobs=jobs))
-        found: Found = judge(records, storm.lease)
+        found: Found = judge(records)
         more = self._scenario.judge(records)
         self._times["check"] = time.monotonic() - began
         return Outcome(

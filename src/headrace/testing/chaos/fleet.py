@@ -97,9 +97,7 @@ class Fleet:
         """Fork a process into this role; ``heir_of`` is the name of one whose work it takes over."""
         return self._launch(role, lambda station: _end(lambda: ROLES[role](station)), heir_of)
 
-    def start_afresh(
-        self, role: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None
-    ) -> Ship:
+    def start_afresh(self, role: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Ship:
         """Start an interpreter for this role: ``prefix`` before its command (such as ``strace ...``), ``environment``
         over ours."""
         command = [*prefix, sys.executable, "-m", "headrace.testing.chaos.roles"]

@@ -57,6 +57,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """The verdict."""
         kills, counts = self.faults.get("kills", 0), self.counts
+        refused = counts.get("stale_writes_refused", 0)
         own = {"kills", "kill", "stop", "terms"}
         further = [f"{name}={number}" for name, number in self.faults.items() if name not in own and " " not in name]
         parts = [
@@ -64,7 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             f"kills={kills} stops={self.faults.get('stop', 0)} terms={self.faults.get('terms', 0)}",
             *further,
             *(f"{name}={counts.get(name, 0)}" for name in _SHOWN),
-            f"stale_writes_rejected={counts.get('stale_writes_refused', 0)}/{counts.get('stale_writes_attempted', 0)}",
+            f"stale_writes_rejected={refused}/{refused + counts.get('stale_writes_accepted', 0)}",
             f"integrity={self.integrity.replace(' ', '_')}",
             f"bound=3/{kills}={3 / max(1, kills):.2g}" if not counts.get("lost") else "bound=none",
             "PASS" if self.is_good else "FAIL",

@@ -51,6 +51,15 @@ class Producer:
         await self._app.aclose()
         return 0
 
+    async def ask_for(self, kinds: Sequence[tuple[str, int]]) -> None:
+        """So many of each kind, in small calls, in an order drawn; until all is promised."""
+        jobs = [job for kind, number in kinds for job in self._asker.of_kind(kind, number)]
+        jobs.sort(key=lambda _: self._asker.dice.between(0, 1))
+        self._owed = [jobs[start : start + TOGETHER] for start in range(0, len(jobs), TOGETHER)]
+        while self._owed:
+            await self._pay()
+        await self._app.aclose()
+
     async def _step(self) -> None:
         try:
             if await self._app.apending_count() >= ENOUGH:
@@ -108,9 +117,7 @@ async def _wait(app: RecordedApp, ledger: Ledger, job_id: str) -> None:
     """Wait for the end of a job, and write down what was told of it."""
     with suppress(HeadraceError, WaitTimeout):
         job = await app.ajoin(job_id, timeout=10)
-        ledger.write(
-            lambda at, process: Waited(at=at, process=process, job=job.id, state=job.state, result=job.result)
-        )
+        ledger.write(lambda at, process: Waited(at=at, process=process, job=job.id, state=job.state, result=job.result))
 
 
 def unanswered(path: Path) -> list[Sequence[Wanted]]:
@@ -135,3 +142,15 @@ def stop_event() -> asyncio.Event:
 def produce(station: Station) -> int:
     """The whole process."""
     return asyncio.run(Producer(station).run())
+
+
+def poison(station: Station) -> int:
+    """Jobs that kill their worker, among healthy ones, and then the end."""
+    wanted = {kind: int(station.workload[kind]) for kind in ("poison", "neighbours")}
+
+    async def run() -> int:
+        producer = Producer(station)
+        await producer.ask_for([("work", wanted["neighbours"]), ("poison", wanted["poison"])])
+        return 0
+
+    return asyncio.run(run())

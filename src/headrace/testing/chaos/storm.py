@@ -18,7 +18,14 @@ from headrace.testing.history.records import Died, Stopped
 
 CREW: Mapping[str, int] = {"worker": 4, "producer": 2, "operator": 1, "claimer": 1, "supervisor": 1}
 """How many processes of each role there are at any time."""
-KILLED: Mapping[str, int] = {"worker": 55, "producer": 25, "claimer": 10, "operator": 6, "supervised": 3, "supervisor": 1}
+KILLED: Mapping[str, int] = {
+    "worker": 55,
+    "producer": 25,
+    "claimer": 10,
+    "operator": 6,
+    "supervised": 3,
+    "supervisor": 1,
+}
 """What is to be killed, by weight; ``supervised`` is a worker of a supervisor."""
 STOPPED: Mapping[str, int] = {"worker": 8, "claimer": 1, "producer": 1}
 HURRIED: Mapping[str, int] = {"worker": 6, "claimer": 2, "producer": 1, "operator": 1, "supervisor": 1}
