@@ -3,21 +3,21 @@
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from headrace.testing.chaos import keeping
 from headrace.testing.chaos.backends import BACKENDS
-from headrace.testing.chaos.expectations import CALM_POISON, Found, judge
+from headrace.testing.chaos.expectations import Found, judge
 from headrace.testing.chaos.fleet import Fleet, Overdue, fleet, wait_until
 from headrace.testing.chaos.ledger import SUFFIX, Ledger, clock_offset, merge
 from headrace.testing.chaos.outcome import Outcome, Request, hardware
 from headrace.testing.chaos.scenarios import SCENARIOS, Scenario
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.storm import Storm
-from headrace.testing.chaos.workload import CRASH_BUDGET
+from headrace.testing.chaos.workload import CALM, CRASH_BUDGET
 from headrace.testing.dice import Dice
 from headrace.testing.history.records import Healed, Rows
 
@@ -88,21 +88,24 @@ class Run:
         self._tell("healing")
         self._scenario.heal(ships)
         storm.calm()
-        self._expect_good_ends(storm, ships.end("producer", "operator"))
+        ships.end("producer", "operator")
         self._do(ships, "closer")
         ledger.write(lambda at, process: Healed(at=at, process=process))
-        self._expect_good_ends(storm, ships.end("worker", "claimer", "supervisor"))
-        wait_until(lambda: not ships.strays(), "workers without a supervisor end by themselves", _ORPHANS)
-        ships.station = msgspec.structs.replace(
-            ships.station,
-            options={**ships.station.options, "crash_budget": str(CRASH_BUDGET)},
-            workload={**ships.station.workload, **CALM_POISON},
-        )
-        self._do(ships, "poisoner")
         self._drain(storm)
-        self._expect_good_ends(storm, ships.end("worker", "claimer", "supervisor"))
-        wait_until(lambda: not ships.strays(), "every process has ended", _ORPHANS)
+        self._stop_crew(ships)
+        budget = {"crash_budget": str(CRASH_BUDGET)}
+        for asked in CALM:
+            ships.station = replace(ships.station, options={**ships.station.options, **budget}, workload={"ask": asked})
+            self._tell(f"calm: {asked}")
+            self._do(ships, "asker")
+            self._drain(storm)
+        self._stop_crew(ships)
+        storm.bury()
         self._times["heal"] = time.monotonic() - self._began - self._times["storm"]
+
+    def _stop_crew(self, ships: Fleet) -> None:
+        ships.end("worker", "claimer", "supervisor")
+        wait_until(lambda: not ships.strays(), "workers without a supervisor have ended by themselves", _ORPHANS)
 
     def _drain(self, storm: Storm) -> None:
         """Workers that poison kills are started again, until an onlooker sees that all is at rest."""
@@ -123,9 +126,6 @@ class Run:
         wait_until(lambda: not ship.is_alive(), f"the {role} has ended", 60)
         if ship.code:
             raise Overdue(f"a {role} that succeeds (it ended with {ship.code}); it printed:\n{ships.output()}", 0)
-
-    def _expect_good_ends(self, storm: Storm, codes: Mapping[str, int]) -> None:
-        storm.objections += [f"{name} ended with {code} when told to" for name, code in codes.items() if code]
 
     # --- the verdict -------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,8 @@ from headrace.model.job import Job
 from headrace.model.state import FINAL, State
 from headrace.testing.chaos.workload import CRASH_BUDGET, ENDS, OPTIONS, number_of
 from headrace.testing.history.checker import check
-from headrace.testing.history.records import AnyRecord, NotEnqueued, Rows
+from headrace.testing.history.records import AnyRecord, Healed, NotEnqueued, Rows
 from headrace.testing.history.verdict import Violation
-
-CALM_POISON: Mapping[str, str] = {"poison": "3", "neighbours": "60"}
-"""What is enqueued in the calm after the storm."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -30,7 +27,8 @@ def judge(records: Sequence[AnyRecord]) -> Found:
     verdict = check(records, budget=int(OPTIONS["crash_budget"]))
     rows = records[-1]
     jobs = rows.jobs if isinstance(rows, Rows) else ()
-    objections = [text for job in jobs for text in _object(job)]
+    healed = next((record.at for record in records if isinstance(record, Healed)), None)
+    objections = [text for job in jobs for text in _object(job, calm=healed is not None and job.enqueued_at > healed)]
     return Found({**verdict.counts, **_counted(records, jobs)}, verdict.violations, objections)
 
 
@@ -48,7 +46,7 @@ def _counted(records: Sequence[AnyRecord], jobs: Sequence[Job]) -> Mapping[str, 
     return counts
 
 
-def _object(job: Job) -> Sequence[str]:
+def _object(job: Job, *, calm: bool) -> Sequence[str]:
     """What is wrong with how this job ended, by its task."""
     if job.state not in FINAL:
         return ()  # the checker tells of it
@@ -57,6 +55,8 @@ def _object(job: Job) -> Sequence[str]:
     objections = []
     if job.task == "poison" and (job.reason, job.crashes) != ("poison", CRASH_BUDGET):
         objections.append(f"{job.id} is poison and ended after {job.crashes} crashes, {CRASH_BUDGET} are right")
+    if job.task == "blocks" and calm and job.generation != 1:
+        objections.append(f"{job.id} blocked the loop of its worker and was given out {job.generation} times")
     number = number_of(job)
     if job.state is State.COMPLETED and number is not None and job.result != str(number):
         objections.append(f"{job.id} ({job.task}) with number {number} has the result {job.result}")

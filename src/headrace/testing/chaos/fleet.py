@@ -22,6 +22,8 @@ from headrace.testing.chaos.station import VARIABLE, Station
 
 PATIENCE = 60.0
 _DIE_WITH_PARENT = 1
+_STARTING: Mapping[str, float] = {"supervisor": 5.0}
+"""Seconds that a process may take to start; 1 where nothing is said."""
 
 
 class Overdue(Exception):
@@ -47,8 +49,8 @@ class Ship:
         self.station, self.pid = station, pid
         self.role, self.name = station.role, station.name
         self.started_at = time.monotonic()
-        self.hurried = self.hurried_early = False
-        """Whether it was told to end, and that while it was still starting."""
+        self.hurried_at: float | None = None
+        """When it was first told to end."""
         self.code: int | None = None
         """Its exit code, or minus the signal that ended it, once it has ended."""
 
@@ -66,6 +68,20 @@ class Ship:
             return False
         os.kill(self.pid, number)
         return True
+
+    def hurry(self) -> bool:
+        """Tell it to end; False where it has ended."""
+        if self.hurried_at is None:
+            self.hurried_at = time.monotonic()
+        return self.send(signal.SIGTERM)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it was told to end, and did so in good order: a process that is still starting knows none yet."""
+        if self.hurried_at is None or self.code is None:
+            return False
+        was_starting = self.hurried_at - self.started_at < _STARTING.get(self.role, 1.0)
+        return self.code == 0 or (was_starting and self.code == -signal.SIGTERM)
 
     def kill(self) -> bool:
         """Kill -9, and wait until it is gone. False where it had ended before."""
@@ -191,15 +207,16 @@ class Fleet:
 
     # --- ending ------------------------------------------------------------------------------------------------------
 
-    def end(self, *roles: str, seconds: float = PATIENCE) -> Mapping[str, int]:
-        """Ask all of these roles to end, and their exit codes by name once they have."""
+    def end(self, *roles: str, seconds: float = PATIENCE) -> Sequence[Ship]:
+        """Ask all of these roles to end; they have once this returns."""
         asked = self.living(*roles)
         for ship in asked:
-            ship.hurried = True
-            ship.send(signal.SIGTERM)
-        wait_until(lambda: not any(ship.is_alive() for ship in asked), f"an end of {', '.join(roles)}", seconds)
+            ship.hurry()
+        wait_until(
+            lambda: not any(ship.is_alive() for ship in asked), f"an end of every {' and '.join(roles)}", seconds
+        )
         self.living()
-        return {ship.name: ship.code or 0 for ship in asked}
+        return asked
 
     def close(self) -> None:
         """Nothing of ours runs any more."""

@@ -5,15 +5,17 @@ Each is a process of its own, since the driver, which forks, may not open the st
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from headrace.model.errors import HeadraceError
+from headrace.model.errors import StoreError
 from headrace.model.job import Job
 from headrace.model.schedule import Schedule
 from headrace.model.state import FINAL
 from headrace.storage.contract import Filter
+from headrace.testing.chaos.operating import Operator
 from headrace.testing.chaos.recording import RecordedApp
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.workload import CEILINGS, EVERY, LIMIT, SCHEDULE, burst, make_app
@@ -61,19 +63,22 @@ def close_schedule(station: Station) -> int:
 
 
 def await_rest(station: Station) -> int:
-    """Ends once every job is in a final state."""
+    """Ends once every job is in a final state. Whatever waits for long, as after many crashes, is hurried: as an
+    operator would, by commands that are written down."""
+    operator = Operator(station)
 
-    async def run(app: RecordedApp) -> None:
+    async def run() -> None:
         while True:
-            try:
-                counts = await app.acounts()
+            with suppress(StoreError):
+                counts = await operator.app.acounts()
                 if all(state in FINAL for states in counts.values() for state in states):
+                    await operator.app.aclose()
                     return
-            except HeadraceError:
-                pass
+                await operator.hurry()
             await asyncio.sleep(_LOOK)
 
-    return _with_app(station, run)
+    asyncio.run(run())
+    return 0
 
 
 def read_rows(station: Station) -> int:

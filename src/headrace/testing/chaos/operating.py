@@ -19,6 +19,8 @@ from headrace.testing.history.records import Ordered, Ordering
 PAUSE = 0.05
 TOGETHER = 20
 """Most jobs of one command."""
+_LONG = 1_000
+"""Milliseconds."""
 _FAILING = 0.1
 """The share of jobs that the claimer gives back with an error at their first attempt."""
 
@@ -28,7 +30,7 @@ class Operator:
 
     def __init__(self, station: Station) -> None:
         self._ledger = station.open_ledger()
-        self._app = make_app(station, self._ledger)
+        self.app = make_app(station, self._ledger)
         self._dice = Dice(station.seed).of(station.name)
 
     async def run(self) -> int:
@@ -39,11 +41,11 @@ class Operator:
                 await self._step()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PAUSE)
-        await self._app.aclose()
+        await self.app.aclose()
         return 0
 
     async def _step(self) -> None:
-        match self._dice.whole(1, 4):
+        match self._dice.whole(1, 5):
             case 1:
                 ids = await self._some(State.DEAD, "dies")
                 await self._order("retry", ids, self._retry)
@@ -53,12 +55,20 @@ class Operator:
                 await self._order("cancel", ids, self._cancel)
             case 3:
                 await self._order("run_now", await self._some(State.SCHEDULED, "work"), self._run_now)
+            case 4:
+                await self.hurry()
             case _:
                 ids = (await self._some(State.DEAD, "dies"))[:1]
                 await self._order("delete", ids, self._delete)
 
+    async def hurry(self) -> None:
+        """Those that crashed often wait for minutes: now is better."""
+        page = await self.app.ajobs(state=State.RETRYING, limit=5 * TOGETHER)
+        late = [job.id for job in page if job.crashes > 1 and job.due_at > self._ledger.now() + _LONG]
+        await self._order("run_now", late[:TOGETHER], self._run_now)
+
     async def _some(self, state: State, task: str) -> Sequence[str]:
-        page = await self._app.ajobs(state=state, task=task, limit=TOGETHER)
+        page = await self.app.ajobs(state=state, task=task, limit=TOGETHER)
         return [job.id for job in page]
 
     async def _order(self, command: str, ids: Sequence[str], carry_out: Callable[[str], Awaitable[bool]]) -> None:
@@ -71,16 +81,16 @@ class Operator:
         self._ledger.write(lambda at, process: Ordered(at=at, process=process, call=call, command=command, done=done))
 
     async def _retry(self, job_id: str) -> bool:
-        return await _accepted(self._app.aretry(job_id))
+        return await _accepted(self.app.aretry(job_id))
 
     async def _run_now(self, job_id: str) -> bool:
-        return await _accepted(self._app.arun_now(job_id))
+        return await _accepted(self.app.arun_now(job_id))
 
     async def _cancel(self, job_id: str) -> bool:
-        return await self._app.acancel(job_id) is CancelOutcome.CANCELLED
+        return await self.app.acancel(job_id) is CancelOutcome.CANCELLED
 
     async def _delete(self, job_id: str) -> bool:
-        return await self._app.aclear_dead_letters(jobs=[job_id]) == 1
+        return await self.app.aclear_dead_letters(jobs=[job_id]) == 1
 
 
 async def _accepted(command: Awaitable[None]) -> bool:

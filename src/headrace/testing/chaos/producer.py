@@ -144,13 +144,12 @@ def produce(station: Station) -> int:
     return asyncio.run(Producer(station).run())
 
 
-def poison(station: Station) -> int:
-    """Jobs that kill their worker, among healthy ones, and then the end."""
-    wanted = {kind: int(station.workload[kind]) for kind in ("poison", "neighbours")}
+def ask(station: Station) -> int:
+    """Ask for what the station says, as in ``work=60 poison=3``, and end."""
+    wanted = [part.partition("=") for part in station.workload["ask"].split()]
 
     async def run() -> int:
-        producer = Producer(station)
-        await producer.ask_for([("work", wanted["neighbours"]), ("poison", wanted["poison"])])
+        await Producer(station).ask_for([(kind, int(number)) for kind, _, number in wanted])
         return 0
 
     return asyncio.run(run())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from headrace.model.errors import StoreError
 from headrace.testing.chaos import keeping
 from headrace.testing.chaos.operating import claim, operate
-from headrace.testing.chaos.producer import poison, produce
+from headrace.testing.chaos.producer import ask, produce
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.workload import SLOTS, make_app
 
@@ -38,7 +38,7 @@ ROLES: Mapping[str, Callable[[Station], int]] = {
     "claimer": claim,
     "opener": keeping.open_store,
     "closer": keeping.close_schedule,
-    "poisoner": poison,
+    "asker": ask,
     "onlooker": keeping.await_rest,
     "reader": keeping.read_rows,
 }

@@ -31,7 +31,7 @@ class Fault(msgspec.Struct, frozen=True):
 class Scenario:
     """The plain storm, and what others build on."""
 
-    weights: Mapping[str, float] = {"kill": 100.0, "stop": 3.0, "terms": 4.0}
+    weights: Mapping[str, float] = {"kill": 100.0, "stop": 10.0, "terms": 7.0}
     """Of the storm's own faults: a kill -9 of one process or of several at once, a SIGSTOP longer than the lease, a
     SIGTERM or many."""
     workload: Mapping[str, str] = {}

@@ -23,6 +23,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """Of its start, from 1: no two starts have the same."""
     seed: int
+    pid: int | None = None
+    """Of a process that a supervisor started: several have the number of the supervisor."""
     offset: int
     """How far the wall clock is ahead of the boot clock, in milliseconds: see ``Ledger``."""
     heir_of: str = ""
@@ -35,7 +37,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Who it is in ledgers."""
-        return f"{self.role}-{self.number:05}"
+        return f"{self.role}-{self.number:05}" + ("" if self.pid is None else f"-{self.pid}")
 
     @property
     def ledgers(self) -> Path:

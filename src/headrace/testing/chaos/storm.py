@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from headrace.model.duration import seconds
 from headrace.testing.chaos.fleet import Fleet, Ship, wait_until
 from headrace.testing.chaos.ledger import SUFFIX, Ledger
@@ -27,22 +29,23 @@ KILLED: Mapping[str, int] = {
     "supervisor": 1,
 }
 """What is to be killed, by weight; ``supervised`` is a worker of a supervisor."""
-STOPPED: Mapping[str, int] = {"worker": 8, "claimer": 1, "producer": 1}
+STOPPED: Mapping[str, int] = {"worker": 6, "claimer": 4, "producer": 1}
 HURRIED: Mapping[str, int] = {"worker": 6, "claimer": 2, "producer": 1, "operator": 1, "supervisor": 1}
 SOONEST, LATEST = 0.05, 0.5
 """Seconds between faults."""
 SEVERAL, MOST = 0.5, 4
 """The share of kills that hit several at once, and how many at most."""
 AIMED = 0.5
-"""The share of producers that are killed at the moment at which a promise before its time would show."""
-MOST_STOPPED = 2
+"""The share of producers that are killed, and of others that are stopped, just after they wrote something down: then a
+promise before its time would show, and then they have jobs in hand."""
+UNSPARED = 0.05
+"""The share of kills that may hit one that is stopped: the others leave it alive, to wake up and be late."""
+MOST_STOPPED = 3
 """Processes that are stopped at once, at most: one that holds the store's lock stops all others with it."""
 MOST_SIGNALS = 50
 _AIMING = 0.2
 _LEAVING = 30.0
 """Seconds in which whoever was sent SIGTERM must have ended."""
-_STARTING: Mapping[str, float] = {"supervisor": 5.0}
-"""Seconds within which a process may not have come so far that it ends in good order; 1 where nothing is said."""
 _PROCESSES = 2
 
 T = TypeVar("T")
@@ -119,7 +122,7 @@ class Storm:
 
     def man(self) -> None:
         """Start whoever is missing."""
-        self._bury()
+        self.bury()
         for role, number in CREW.items():
             there = [ship for ship in self.fleet.living(role) if ship not in self._leaving]
             for _ in range(number - len(there)):
@@ -131,17 +134,15 @@ class Storm:
             return self.fleet.execute(role, supervisor_command(_PROCESSES))
         return self.fleet.start(role, heir_of)
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
         """Look at those that ended. Who was not killed, and not told to end, should not have."""
         self.fleet.living()
         for ship in self.fleet.ended[self._buried :]:
             self._buried += 1
             if ship.code == GAVE_UP:
                 self.counts["gave up on a busy store"] += 1
-            elif ship.code not in (0, -signal.SIGKILL) and not (ship.code == -signal.SIGTERM and ship.hurried_early):
-                self.objections.append(f"{ship.name} ended with {ship.code}")
-            elif ship.code == 0 and not ship.hurried:
-                self.objections.append(f"{ship.name} ended by itself")
+            elif ship.role in CREW and ship.code != -signal.SIGKILL and not ship.ended_well:
+                self.objections.append(f"{ship.name} ended with {ship.code}, unasked or in disorder")
 
     # --- faults ------------------------------------------------------------------------------------------------------
 
@@ -154,7 +155,8 @@ class Storm:
         """Kill -9 of one process of this role; False where there is none."""
         if role == "supervised":
             return self._kill_supervised()
-        found = self.fleet.living(role)
+        spared = frozenset[Ship]() if self.dice.chance(UNSPARED) else self._stopped.keys()
+        found = [ship for ship in self.fleet.living(role) if ship not in spared]
         if not found:
             return False
         ship = self.dice.pick(found)
@@ -173,8 +175,9 @@ class Storm:
         """One worker of a supervisor; the supervisor itself where it has none: it puts off successors ever longer."""
         for supervisor in self.fleet.living("supervisor"):
             workers = self.fleet.children(supervisor)
-            if workers and self.fleet.send(self.dice.pick(workers), signal.SIGKILL):
-                self._note_death(f"{supervisor.name}-child", "supervised")
+            pid = self.dice.pick(workers) if workers else 0
+            if pid and self.fleet.send(pid, signal.SIGKILL):
+                self._note_death(replace(supervisor.station, pid=pid).name, "supervised")
                 return True
             if time.monotonic() - supervisor.started_at > 2 * self.lease:
                 return self.kill_one("supervisor")
@@ -193,6 +196,8 @@ class Storm:
         if not found or len(self._stopped) >= MOST_STOPPED:
             return False
         ship = self.dice.pick(found)
+        if self.dice.chance(AIMED):
+            self._await_record(ship)
         now = time.monotonic()
         self._stopped[ship] = (now, now + self.lease * self.dice.between(1.2, 2.2))
         return ship.send(signal.SIGSTOP)
@@ -204,11 +209,8 @@ class Storm:
         if not found:
             return False
         ship = self.dice.pick(found)
-        ship.hurried = True
-        age = time.monotonic() - ship.started_at
-        ship.hurried_early = age < _STARTING.get(role, 1.0)
         for _ in range(1 if self.dice.chance(0.3) else self.dice.whole(2, MOST_SIGNALS)):
-            if not ship.send(signal.SIGTERM):
+            if not ship.hurry():
                 break
             time.sleep(0.0005 if self.dice.chance(0.5) else 0)
         self._leaving[ship] = time.monotonic()

@@ -38,6 +38,8 @@ OPTIONS: Mapping[str, str] = {
 """Short, so that much happens in a minute. In the storm no number of crashes makes a job poison: healthy ones are
 killed alone, and often. In the calm after it CRASH_BUDGET holds."""
 CRASH_BUDGET = 3
+CALM: Sequence[str] = ("work=40 blocks=2", "work=60 poison=3")
+"""What is asked for in the calm after the storm, each once the one before is done."""
 MAX_ATTEMPTS = 3
 SLOTS: Mapping[str, int] = {"default": 8, "narrow": 3, "limited": 4}
 BY_HAND = "by-hand"
@@ -48,20 +50,20 @@ ALONE_WITH_KEY = 25
 """How many dedup keys there are."""
 
 WEIGHTS: Mapping[str, int] = {
-    "work": 30,
-    "thread": 14,
-    "flaky": 6,
-    "chain": 7,
-    "narrow": 6,
-    "limited": 6,
-    "keyed": 9,
-    "snoozes": 3,
-    "throttled": 1,
-    "dies": 3,
-    "cancellable": 6,
-    "by_hand": 9,
-    "long": 2,
-    "blocks": 0,
+    "work": 300,
+    "thread": 140,
+    "flaky": 60,
+    "chain": 70,
+    "narrow": 60,
+    "limited": 60,
+    "keyed": 90,
+    "snoozes": 30,
+    "throttled": 5,
+    "dies": 30,
+    "cancellable": 60,
+    "by_hand": 100,
+    "long": 25,
+    "blocks": 1,
 }
 """How often each kind of job is asked for. ``Station.workload`` may say otherwise."""
 BLOCKING = 3.0
