@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from headrace.testing.chaos.backends import BACKENDS
-from headrace.testing.chaos.driver import Run
-from headrace.testing.chaos.outcome import Outcome, Request
+from headrace.testing.chaos.driver import Run, commit
+from headrace.testing.chaos.outcome import Outcome, Report, Request, total
 from headrace.testing.chaos.scenarios import SCENARIOS
 from headrace.testing.history.records import encode
 
@@ -30,19 +30,52 @@ def main(arguments: Sequence[str]) -> int:
         given.scenario,
         dict(wish.partition("=")[::2] for wish in given.set),
         given.seconds,
+        given.slices,
     )
-    folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-", dir=given.folder))
+    outcomes = _done_before(request, given.json)
+    if outcomes:
+        print(f"{len(outcomes)} of {request.slices} storms were run before", flush=True)
     gc.freeze()
+    for part in request.parts[len(outcomes) :]:
+        outcomes.append(_run(part, given.folder, keep=given.keep))
+        if given.json is not None:
+            _write(given.json, request, outcomes)
+        if request.slices > 1:
+            print(outcomes[-1].line, flush=True)
+    whole = total(request, outcomes)
+    if request.slices > 1 or not whole.is_good:
+        print()
+    print(whole.line, flush=True)
+    return 0 if whole.is_good else 1
+
+
+def _run(request: Request, where: Path | None, *, keep: bool) -> Outcome:
+    """One storm, in a folder that is removed where all went well."""
+    folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-", dir=where))
     outcome = Run(request, folder, _tell).run()
     _tell("")
-    if given.json is not None:
-        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
-    if outcome.is_good and not given.keep:
+    if outcome.is_good and not keep:
         shutil.rmtree(folder)
-    else:
-        _explain(outcome)
-    print(outcome.line, flush=True)
-    return 0 if outcome.is_good else 1
+        return msgspec.structs.replace(outcome, folder="")
+    _explain(outcome)
+    return outcome
+
+
+def _done_before(request: Request, path: Path | None) -> list[Outcome]:
+    """The storms of this very request, on this very code, that an interrupted run has left."""
+    if path is None or not path.exists():
+        return []
+    report = msgspec.json.decode(path.read_bytes(), type=Report)
+    own = commit()
+    same = report.request == request and "+" not in own and {outcome.commit for outcome in report.outcomes} == {own}
+    return list(report.outcomes) if same and len(report.outcomes) < request.slices else []
+
+
+def _write(path: Path, request: Request, outcomes: Sequence[Outcome]) -> None:
+    whole = total(request, outcomes)
+    report = Report(request, whole.line, whole, outcomes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=500, help="how many kill -9 (default: 500)")
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
     parser.add_argument("--seconds", type=float, help="end the storm after so many, whatever number of kills")
+    parser.add_argument("--slices", type=int, default=1, help="so many storms share the kills, each with the next seed")
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="storm", help="what else happens")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the scenario")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that is known of the run there")

@@ -50,7 +50,7 @@ class Ledger:
         return self._clock.boot() + self._offset
 
     def write(self, make: Callable[[int, str], AnyRecord]) -> None:
-        """Write down what ``make(at, process)`` gives. Records of one ledger stand in the order of their instants."""
+        """Write down what ``make(at, process)`` gives: one line, in one write."""
         with self._lock:
             self._append(make(self.now(), self.process))
 
@@ -78,7 +78,7 @@ def read(path: Path) -> Iterator[AnyRecord]:
 
 
 def merge(paths: Iterable[Path]) -> Sequence[AnyRecord]:
-    """The records of all these ledgers by their instants; those of one ledger in the order in which they were written."""
+    """The records of all these ledgers by their instants; of one instant and ledger as they were written."""
     records = [record for path in sorted(paths) for record in read(path)]
     records.sort(key=lambda record: record.at)
     return records

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from headrace.interface.claims import Claim
 from headrace.interface.jobs import CancelOutcome
+from headrace.interface.task import Call
 from headrace.model.errors import HeadraceError, StoreError
 from headrace.model.state import State
 from headrace.testing.chaos.ledger import Ledger
@@ -138,12 +139,12 @@ class Claimer:
             return
         number = number_of(claim.job)
         note_end(self._ledger, claim.job, "returned", number)
-        following = ()
+        following: Sequence[Call[object]] = ()
         if self._dice.chance(0.1):
             job_id = self._app.ids.new()
             call = self._app.by_name("child", {"number": number or 0}, {"id": job_id})
             note_wanted(self._ledger, [call.make(job_id)], claim.id)
-            following = (call,)
+            following = [call]
         await self._app.aack(claim, number, then=following)
 
 

@@ -46,18 +46,16 @@ class Recorded:
     # --- what is written down ----------------------------------------------------------------------------------------
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
-        since = self._ledger.now()
         jobs = await self._storage.claim(worker, demands)
-        self._note_grants(worker, jobs, since, rescued=False)
+        self._note_grants(worker, jobs, rescued=False)
         return jobs
 
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
-        since = self._ledger.now()
         jobs = await self._storage.reclaim(worker, limit, queues)
-        self._note_grants(worker, jobs, since, rescued=True)
+        self._note_grants(worker, jobs, rescued=True)
         return jobs
 
-    def _note_grants(self, worker: str, jobs: Sequence[Job], since: int, *, rescued: bool) -> None:
+    def _note_grants(self, worker: str, jobs: Sequence[Job], *, rescued: bool) -> None:
         for job in jobs:
             self._ledger.write(
                 lambda at, process, job=job: Granted(  # type: ignore[misc]

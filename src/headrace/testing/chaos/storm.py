@@ -146,7 +146,7 @@ class Storm:
 
     # --- faults ------------------------------------------------------------------------------------------------------
 
-    def _kill_some(self, _: "Storm") -> bool:
+    def _kill_some(self, _storm: "Storm") -> bool:
         number = self.dice.whole(2, MOST) if self.dice.chance(SEVERAL) else 1
         done = [self.kill_one(_draw(self.dice, KILLED), aim=number == 1) for _ in range(number)]
         return any(done)
@@ -190,7 +190,7 @@ class Storm:
         while _size(path) == size and time.monotonic() < deadline:
             time.sleep(0.0002)
 
-    def _stop_one(self, _: "Storm") -> bool:
+    def _stop_one(self, _storm: "Storm") -> bool:
         """SIGSTOP, for longer than a lease."""
         found = [ship for ship in self.fleet.living(_draw(self.dice, STOPPED)) if ship not in self._stopped]
         if not found or len(self._stopped) >= MOST_STOPPED:
@@ -202,7 +202,7 @@ class Storm:
         self._stopped[ship] = (now, now + self.lease * self.dice.between(1.2, 2.2))
         return ship.send(signal.SIGSTOP)
 
-    def _hurry_one(self, _: "Storm") -> bool:
+    def _hurry_one(self, _storm: "Storm") -> bool:
         """SIGTERM, once or many times."""
         role = _draw(self.dice, HURRIED)
         found = self._steady(role)
