@@ -51,6 +51,8 @@ class Ship:
         self.started_at = time.monotonic()
         self.hurried_at: float | None = None
         """When it was first told to end."""
+        self.told = 0
+        """How often it was told."""
         self.code: int | None = None
         """Its exit code, or minus the signal that ended it, once it has ended."""
 
@@ -73,15 +75,17 @@ class Ship:
         """Tell it to end; False where it has ended."""
         if self.hurried_at is None:
             self.hurried_at = time.monotonic()
+        self.told += 1
         return self.send(signal.SIGTERM)
 
     @property
     def ended_well(self) -> bool:
-        """Whether it was told to end, and did so in good order: a process that is still starting knows none yet."""
+        """Whether it was told to end, and did so in good order. What is still starting, or has handed everything back
+        and is at its very end, does not listen to signals: then a SIGTERM may end it as it ends any program."""
         if self.hurried_at is None or self.code is None:
             return False
         was_starting = self.hurried_at - self.started_at < _STARTING.get(self.role, 1.0)
-        return self.code == 0 or (was_starting and self.code == -signal.SIGTERM)
+        return self.code == 0 or (self.code == -signal.SIGTERM and (was_starting or self.told > 1))
 
     def kill(self) -> bool:
         """Kill -9, and wait until it is gone. False where it had ended before."""

@@ -10,10 +10,11 @@ from headrace.interface.task import Call
 from headrace.model.errors import HeadraceError, StoreError
 from headrace.model.state import State
 from headrace.testing.chaos.ledger import Ledger
+from headrace.testing.chaos.notes import note_end, note_start, note_wanted
 from headrace.testing.chaos.producer import stop_event
 from headrace.testing.chaos.recording import RecordedApp
 from headrace.testing.chaos.station import Station
-from headrace.testing.chaos.workload import BY_HAND, make_app, note_end, note_start, note_wanted, number_of
+from headrace.testing.chaos.workload import BY_HAND, make_app, number_of
 from headrace.testing.dice import Dice
 from headrace.testing.history.records import Ordered, Ordering
 

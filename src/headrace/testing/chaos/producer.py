@@ -8,10 +8,11 @@ from pathlib import Path
 
 from headrace.model.errors import HeadraceError, StoreError, WaitTimeout
 from headrace.storage.contract import Receipt
+from headrace.testing.chaos.asking import Asker, call_of
 from headrace.testing.chaos.ledger import SUFFIX, Ledger, read
 from headrace.testing.chaos.recording import RecordedApp
 from headrace.testing.chaos.station import Station
-from headrace.testing.chaos.workload import Asker, call_of, make_app
+from headrace.testing.chaos.workload import make_app
 from headrace.testing.history.records import Answer, Enqueued, Enqueueing, NotEnqueued, Waited, Wanted
 
 PAUSE = 0.05
