@@ -4,6 +4,7 @@
 #   make test                     the tests; PYTEST_ARGS=... is passed on, JOBS=2 runs them in two processes
 #   make check                    format, lint, types, layers, sizes, generated docs
 #   make explore                  compares the storages over 5,000 new random histories: some 15 minutes
+#   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
@@ -15,9 +16,10 @@ READY := .venv/.installed
 STORAGE ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/explanation/data/chaos-sqlite.json
 JOBS ?=
 
-.PHONY: demo test check explore bench bench-against format setup clean
+.PHONY: demo test check explore chaos bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -41,6 +43,9 @@ check: $(READY)
 
 explore: $(READY)
 	HEADRACE_EXAMPLES=5000 $(BIN)/python -m pytest -q -o timeout=7200 tests/storage/test_model_based.py
+
+chaos: $(READY)
+	$(BIN)/python -m headrace.testing.chaos $(CHAOS_ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, get_overloads
 
+import msgspec
 import typer
 
 import headrace
@@ -28,6 +29,7 @@ from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
+from headrace.testing.chaos.outcome import Outcome, Report
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -467,8 +469,74 @@ def decisions() -> str:
     return "\n".join(lines)
 
 
+# --- measured --------------------------------------------------------------------------------------------------------
+
+
+def chaos_reports() -> Sequence[Report]:
+    """The committed runs, by the names of their files."""
+    paths = sorted((DOCS / "explanation" / "data").glob("chaos-*.json"))
+    return [msgspec.json.decode(path.read_bytes(), type=Report) for path in paths]
+
+
+def chaos_verdicts() -> str:
+    """A line for each committed run."""
+    return table(
+        (
+            "storage",
+            "kills",
+            "stops",
+            "SIGTERM storms",
+            "jobs promised",
+            "lost",
+            "completed twice",
+            "duplicate starts",
+            "stale writes refused",
+            "95 % bound on losses per kill",
+        ),
+        [chaos_row(report.total) for report in chaos_reports()],
+    )
+
+
+def chaos_row(run: Outcome) -> Sequence[str]:
+    """One run."""
+    faults, counts = run.faults, run.counts
+    refused, accepted = counts["stale_writes_refused"], counts["stale_writes_accepted"]
+    numbers = (
+        faults.get("kills", 0),
+        faults.get("stop", 0),
+        faults.get("terms", 0),
+        counts["acknowledged"],
+        counts["lost"],
+        counts["double_completions"],
+        counts["duplicate_starts"],
+    )
+    bound = f"3 / {faults['kills']:,} = {300 / faults['kills']:.2g} %" if not counts["lost"] else "none"
+    name = run.request.storage + ("" if run.request.scenario == "storm" else f", {run.request.scenario}")
+    return (name, *(f"{number:,}" for number in numbers), f"{refused:,} of {refused + accepted:,}", bound)
+
+
+def chaos_runs() -> str:
+    """How each of these runs was made, and its own last word."""
+    parts = []
+    for report in chaos_reports():
+        run, made = report.total, report.total.hardware
+        minutes = sum(run.seconds.values()) / 60
+        killed = [(name.removeprefix("kills of "), number) for name, number in run.faults.items() if " of " in name]
+        whom = ", ".join(f"{number:,} {role}" for role, number in sorted(killed, key=lambda one: -one[1]))
+        versions = [f"{name} {made[name]}" for name in ("sqlite", "postgres") if name in made]
+        where = ", ".join([f"Python {run.python}", *versions, f"Linux {made['kernel']}", made["machine"]])
+        parts.append(
+            f"`{report.request.command}`, commit `{run.commit}`, {made['cores']} cores, {where}: "
+            f"{minutes:.0f} minutes, {run.counts['records']:,} records of {run.counts['jobs']:,} jobs. "
+            f"Killed: {whom}.\n\n"
+            f"```text\n{report.line}\n```"
+        )
+    return "\n\n".join(parts)
+
+
 PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "states.md": {"diagram": diagram, "moves": moves},
+    DOCS / "explanation" / "reliability.md": {"chaos verdicts": chaos_verdicts, "chaos runs": chaos_runs},
     DOCS / "README.md": {"decisions": decisions},
     REFERENCE / "api.md": {
         "names": names,

@@ -1,1 +1,1 @@
-"""Real processes on a SQLite file, killed at random, and a checker that knows what may not happen."""
+"""Real processes on a SQLite file, for tests that look at one thing at a time. Storms are headrace.testing.chaos."""

@@ -10,12 +10,8 @@ import signal
 import time
 
 from headrace import Headrace, PermanentFailure, RetryPolicy, current
-from headrace.runtime.events import COMPLETED, RESCUED, Event
+from headrace.runtime.events import COMPLETED, Event
 from survival.ledger import Ledger
-
-FLAKY = 17
-"""Every job whose number this divides fails at its first attempt: failures and crashes are counted apart."""
-MAX_ATTEMPTS = 3
 
 effects = Ledger(os.environ["SURVIVAL_EFFECTS"])
 ups = Ledger(os.environ["SURVIVAL_EFFECTS"] + "-up")
@@ -27,12 +23,8 @@ app = Headrace(
     patience=os.environ.get("SURVIVAL_PATIENCE", "10s"),
     kill_after="1s",
     crash_budget=int(os.environ.get("SURVIVAL_CRASH_BUDGET", "1000")),
-    retry=RetryPolicy.fixed(MAX_ATTEMPTS, 0.05),
+    retry=RetryPolicy.fixed(3, 0.05),
 )
-
-
-class Flaky(Exception):
-    """A failure that was planned."""
 
 
 class LogLedger(logging.Handler):
@@ -70,16 +62,6 @@ def tell_completed(event: Event) -> None:
     effects.write("completed", job=event.job_id, worker=event.worker, pid=os.getpid())
 
 
-@app.on(RESCUED)
-def tell_rescued(event: Event) -> None:
-    effects.write("rescued", job=event.job_id, worker=event.worker, pid=os.getpid())
-
-
-def fail_sometimes(number: int) -> None:
-    if number % FLAKY == 0 and current().attempt == 1:
-        raise Flaky(f"{number} fails at its first attempt")
-
-
 def duration(number: int) -> float:
     """A few milliseconds; now and then enough for a kill to come in between."""
     return 0.08 if number % 6 == 0 else number % 4 / 1000
@@ -89,7 +71,6 @@ def duration(number: int) -> float:
 async def work(number: int) -> int:
     trace("start", number)
     await asyncio.sleep(duration(number))
-    fail_sometimes(number)
     trace("end", number)
     return number
 
@@ -98,7 +79,6 @@ async def work(number: int) -> int:
 def work_in_thread(number: int) -> int:
     trace("start", number)
     time.sleep(duration(number))
-    fail_sometimes(number)
     trace("end", number)
     return number
 

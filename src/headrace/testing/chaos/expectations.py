@@ -10,7 +10,7 @@ from headrace.model.state import FINAL, State
 from headrace.testing.chaos.workload import CRASH_BUDGET, ENDS, OPTIONS, number_of
 from headrace.testing.history.checker import check
 from headrace.testing.history.records import AnyRecord, Healed, NotEnqueued, Rows
-from headrace.testing.history.verdict import Violation
+from headrace.testing.history.verdict import Kind, Violation
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -23,13 +23,23 @@ class Found(msgspec.Struct, frozen=True):
 
 def judge(records: Sequence[AnyRecord]) -> Found:
     """``records`` in the order of their instants, the rows last."""
-    # a budget that no job reaches: what the calm's own budget makes of poison is looked at below
-    verdict = check(records, budget=int(OPTIONS["crash_budget"]))
     rows = records[-1]
     jobs = rows.jobs if isinstance(rows, Rows) else ()
+    verdict = check(records, budget=int(OPTIONS["crash_budget"]))
     healed = next((record.at for record in records if isinstance(record, Healed)), None)
     objections = [text for job in jobs for text in _object(job, calm=healed is not None and job.enqueued_at > healed)]
-    return Found({**verdict.counts, **_counted(records, jobs)}, verdict.violations, objections)
+    poison = [job.id for job in jobs if job.task == "poison"]
+    violations = verdict.violations
+    if poison:
+        violations = [one for one in violations if not _is_of_crashes(one, poison)]
+        strict = check(records, budget=CRASH_BUDGET).violations
+        violations += [one for one in strict if _is_of_crashes(one, poison)]
+    return Found({**verdict.counts, **_counted(records, jobs)}, violations, objections)
+
+
+def _is_of_crashes(violation: Violation, jobs: Sequence[str]) -> bool:
+    """Whether it is about how often one of these crashed: poison is enqueued where another budget holds."""
+    return violation.kind is Kind.CRASHES and any(job in violation.what for job in jobs)
 
 
 def _counted(records: Sequence[AnyRecord], jobs: Sequence[Job]) -> Mapping[str, int]:

@@ -60,6 +60,10 @@ class Ledger:
             raise TooLong(len(line), self._longest)
         os.write(self._descriptor, line)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
 
 def clock_offset() -> int:
     """How far the wall clock is ahead of the boot clock, in milliseconds."""

@@ -85,7 +85,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             *(f"{name}={counts.get(name, 0)}" for name in _SHOWN),
             f"stale_writes_rejected={refused}/{refused + counts.get('stale_writes_accepted', 0)}",
             f"integrity={self.integrity.replace(' ', '_')}",
-            f"bound=3/{kills}={3 / max(1, kills):.2g}" if not counts.get("lost") else "bound=none",
+            f"bound=3/{kills}={300 / max(1, kills):.2g}%" if not counts.get("lost") else "bound=none",
             "PASS" if self.is_good else "FAIL",
         ]
         return " ".join(parts)
