@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from headrace.model.errors import AppClosed, UseAsync
-from headrace.system.spawn import Spawn
+from headrace.model.errors import AppClosed, StoreUnreachable, UseAsync
+from headrace.system.spawn import NotStarted, Spawn
 
 T = TypeVar("T")
 
@@ -54,7 +54,10 @@ class Portal:
                 raise AppClosed
             if self._loop is None:
                 started = threading.Event()
-                self._spawn.host("headrace-portal", lambda: self._serve(started))
+                try:
+                    self._spawn.host("headrace-portal", lambda: self._serve(started))
+                except NotStarted as error:
+                    raise StoreUnreachable("the store", str(error)) from error
                 started.wait()
             assert self._loop is not None
             return self._loop

@@ -66,10 +66,11 @@ class StoreReadOnly(StoreError):
 
 
 class StoreFull(StoreError):
-    """The disk under the store is full."""
+    """The disk under the store is full, or a quota or a limit of the process on it used up."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"the disk under {path} is full; nothing was changed; free some space, and work goes on")
+    def __init__(self, path: str, why: str | None = None) -> None:
+        full = f"the disk under {path} is full" if why is None else f"{path} can't grow: {why}"
+        super().__init__(f"{full}; nothing was changed; free some space, and work goes on")
         self.path = path
 
 

@@ -61,7 +61,8 @@ class Heart:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: Listener | None = None
         self._stopping = False
-        self._turned_at = clock.monotonic()
+        self._asked_at, self._turned = clock.monotonic(), True
+        """When the worker's loop was last asked to turn, and whether it has."""
         self._reported = False
         self._stopping_since: dict[Attempt, float] = {}
         """Attempts that were told to stop; infinity once that was reported."""
@@ -110,17 +111,27 @@ class Heart:
             await self._listener.wait(pause)
 
     async def _live(self) -> None:
-        """A heart that ended for an error would cost every job of its worker: whatever fails is tried again."""
+        """A heart that ended for an error would cost every job of its worker: whatever fails is tried again. Handlers
+        and the loop are watched also while the storage fails."""
+        failed = await self._tried(self._ask_storage())
+        self._watch_handlers()
+        if await self._tried(self._watch_loop()) or failed:
+            await self._clock.sleep(min(_RETRY, self._settings.beat / 2))
+
+    async def _tried(self, part: Awaitable[None]) -> bool:
+        """Whether it failed; that is reported."""
         try:
-            if self._clock.monotonic() >= self._beat_at:
-                await self._beat()
-            if not self._attempts.idle:
-                await self._look_for_cancels()
-            self._watch_handlers()
-            await self._watch_loop()
+            await part
         except Exception as error:
             self._report("heart", error)
-            await self._clock.sleep(min(_RETRY, self._settings.beat / 2))
+            return True
+        return False
+
+    async def _ask_storage(self) -> None:
+        if self._clock.monotonic() >= self._beat_at:
+            await self._beat()
+        if not self._attempts.idle:
+            await self._look_for_cancels()
 
     async def _beat(self) -> None:
         held = {attempt.job.id: attempt for attempt in self._attempts.held()}
@@ -153,9 +164,13 @@ class Heart:
 
     async def _watch_loop(self) -> None:
         now = self._clock.monotonic()
-        blocked = now - self._turned_at
-        self._worker_loop.call_soon_threadsafe(self._turn)
-        if blocked < _BLOCKED + self._settings.poll:
+        if (
+            self._turned
+        ):  # when it was last asked to; of the time since, which the storage may have taken, nothing is known
+            self._asked_at, self._turned = now, False
+            self._worker_loop.call_soon_threadsafe(self._turn)
+        blocked = now - self._asked_at
+        if blocked < _BLOCKED:
             self._reported = False
             return
         if not self._reported:
@@ -166,7 +181,7 @@ class Heart:
             await self._overrun(self._storage, attempt)
 
     def _turn(self) -> None:
-        self._turned_at = self._clock.monotonic()
+        self._turned = True
 
     def _attempt_on_loop(self) -> Attempt | None:
         task = asyncio.current_task(self._worker_loop)

@@ -140,8 +140,8 @@ class Worker:
             self._around.report,
             self._end_overrun,
         )
-        self._beating = self._around.spawn.host("headrace-heart", self._heart.main)
         try:
+            self._beating = self._around.spawn.host("headrace-heart", self._heart.main)
             await _call_hooks(self._around.start_hooks)
             await self._housekeeping.begin()
             await self._sharer.look()

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -15,14 +15,22 @@ _STOPPED = "Event loop stopped before Future completed."
 """What asyncio says after ``loop.stop()``, in an exception of no type of its own."""
 
 
-def run_to_its_end(main: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run``, but only ``main`` ends it.
+def run_to_its_end(main: Coroutine[Any, Any, T], begun: Callable[[], object] | None = None) -> T:
+    """``asyncio.run``, but only ``main`` ends it. ``begun`` is called once there is a loop: where no more files may be
+    opened, there is none, and OSError is raised.
 
     A task that a handler started ends the loop when it raises SystemExit or KeyboardInterrupt, as does ``loop.stop()``:
     the loop goes on, and says so. Its timers keep their time where a handler replaces ``time.monotonic``.
     """
-    with asyncio.Runner() as runner:
+    runner = asyncio.Runner()
+    try:
         loop = runner.get_loop()
+    except BaseException:
+        main.close()
+        raise
+    with runner:
+        if begun is not None:
+            begun()
         with suppress(AttributeError):  # not every kind of loop lets itself be changed, nor looks at time.monotonic
             loop.time = SystemClock().monotonic  # type: ignore[method-assign]
         task = loop.create_task(main)

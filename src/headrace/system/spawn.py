@@ -132,7 +132,7 @@ class Spawn(Protocol):
     """Threads and processes, as an argument."""
 
     def host(self, name: str, main: Main) -> Hosted:
-        """Runs ``main`` on an event loop of its own, in a thread of its own."""
+        """Runs ``main`` on an event loop of its own, in a thread of its own; NotStarted where there is no loop."""
         ...
 
     def threads(self, name: str) -> Threads:

@@ -26,13 +26,23 @@ class HostedThread:
         self._ended = threading.Event()
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._lock = threading.Lock()
+        self._begun, looked = False, threading.Event()
+        self._look = looked.set
         start_thread(name, self._run)
+        looked.wait()
+        if not self._begun:
+            raise NotStarted(f"no event loop is to be had: {self._error}") from self._error
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._look()
 
     def _run(self) -> None:
         try:
-            run_to_its_end(self._main())
+            run_to_its_end(self._main(), self._begin)
         except BaseException as error:
             self._error = error
+        self._look()
         with self._lock:
             self._ended.set()
             waiters, self._waiters = self._waiters, []

@@ -12,10 +12,13 @@ from headrace.model.errors import (
     StoreReadOnly,
     StoreUnreachable,
 )
+from headrace.storage.sqlite.probing import refusal
 
 _PRIMARY = 0xFF
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA})
+_DENIED = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+"""What SQLite says where the system refused something, and not what."""
 _MOVED = 1032
 """SQLITE_READONLY_DBMOVED, which the sqlite3 module of Python 3.11 may not name."""
 
@@ -28,6 +31,12 @@ def is_busy(error: sqlite3.Error) -> bool:
 def breaks_connection(error: sqlite3.Error) -> bool:
     """Whether the connection should be made anew: what it knows of the file may be wrong."""
     return _primary(error) not in (*_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG)
+
+
+def leaves_a_trace(error: sqlite3.Error) -> bool:
+    """Whether a commit that failed so may stand in the -wal in full: it was written, and then not synced. Where a
+    write failed, the frame that makes it one is missing: that is written last."""
+    return _primary(error) == sqlite3.SQLITE_IOERR and error.sqlite_errorcode != sqlite3.SQLITE_IOERR_WRITE
 
 
 def translated(error: sqlite3.Error, path: str, patience: float) -> StoreError:
@@ -43,6 +52,9 @@ def translated(error: sqlite3.Error, path: str, patience: float) -> StoreError:
         return StoreReadOnly(path, "its directory can't be written")
     if code in _DAMAGED:
         return CorruptStore(path, str(error))
+    refused = refusal(path) if code in _DENIED else None
+    if refused is not None:
+        return translated_os(refused, path)
     return StoreUnreachable(path, str(error))
 
 
@@ -50,8 +62,8 @@ def translated_os(error: OSError, path: str) -> StoreError:
     """The same for what the operating system refuses."""
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return StoreReadOnly(path, error.strerror or str(error))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(path)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreFull(path, None if error.errno == errno.ENOSPC else error.strerror)
     return StoreUnreachable(path, error.strerror or str(error))
 
 

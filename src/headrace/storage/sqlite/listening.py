@@ -81,7 +81,10 @@ class Hub:
         if self._folder is None:
             return None
         name = f"{kind}.{os.getpid()}.{int(system_entropy() * 2**64):016x}"
-        bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        except OSError:  # no more files may be opened
+            return None
         try:
             self._post.own.add(name)
             bound.bind(self._folder.address(name))

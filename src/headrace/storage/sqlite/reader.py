@@ -4,7 +4,7 @@ import os
 import sqlite3
 from contextlib import suppress
 
-from headrace.model.errors import StoreUnreachable
+from headrace.model.errors import StoreFull, StoreUnreachable
 from headrace.storage.sqlite.connecting import connect_reader
 from headrace.storage.sqlite.faults import breaks_connection, translated
 from headrace.storage.sqlite.lane import Batch, Lane
@@ -23,6 +23,7 @@ class Reader:
         self._connection: sqlite3.Connection | None = None
         self._wal = WalWatch(path)
         self._is_checked = False
+        self._is_makeshift = False
         self._lane = Lane("headrace-sqlite-reader", _MOST_AT_ONCE, self._serve, lambda: None, self._end)
         self.submit, self.stop = self._lane.submit, self._lane.stop
 
@@ -37,13 +38,28 @@ class Reader:
 
     def _connect(self) -> sqlite3.Connection:
         if os.access(self._path, os.W_OK) and os.access(os.path.dirname(self._path), os.W_OK):
-            return _checked(connect_reader(self._path))
+            try:
+                return _checked(connect_reader(self._path))
+            except sqlite3.Error as error:
+                if not self._lies_still(error):
+                    raise
+            self._is_makeshift = True
+            return _checked(connect_reader(self._path, mode="mode=ro&immutable=1"))
         with suppress(sqlite3.Error):
             return _checked(connect_reader(self._path, mode="ro"))
         if not os.path.exists(f"{self._path}-wal"):
             # On a disk that nobody can write, nobody can change what is read.
             return _checked(connect_reader(self._path, mode="mode=ro&immutable=1"))
         return _checked(connect_reader(self._path, mode="ro"))
+
+    def _lies_still(self, error: sqlite3.Error) -> bool:
+        """Whether there is no room for the -shm, without which nobody writes, nor anything in the -wal."""
+        if not isinstance(translated(error, self._path, 0.0), StoreFull):
+            return False
+        try:
+            return os.stat(f"{self._path}-wal").st_size == 0
+        except FileNotFoundError:
+            return True
 
     def _serve(self, batch: Batch) -> None:
         self._is_checked = False
@@ -56,6 +72,9 @@ class Reader:
                 operation.error = error
             except BaseException as error:
                 operation.error = StoreUnreachable(self._path, f"its reader was interrupted: {error!r}")
+        if self._is_makeshift and self._connection is not None:  # soon there may be room, and a writer
+            self._is_makeshift = False
+            self._close(self._connection)
         deliver(batch, (), set())
 
     def _told(self, error: sqlite3.Error) -> Exception:

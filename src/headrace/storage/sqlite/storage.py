@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from headrace.model.change import Change, Verdict
-from headrace.model.errors import AppClosed
+from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
@@ -38,7 +38,10 @@ class SqliteStorage(Handle):
         if self._hub is not None:
             # Before the commit: a claim that this brings from our own loop is served right behind it.
             self._hub.hear({f"queue:{new.queue}" for new in jobs})
-        return await writing
+        try:
+            return await writing
+        except AnswerLost as error:
+            raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.__cause__}") from error
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
         idle = partial(claiming.nothing_to_claim, worker=worker, demands=demands)

@@ -62,10 +62,18 @@ class Store:
 
     @classmethod
     def leave_behind(cls) -> None:
-        """In a forked child: forgets the parent's stores without touching them."""
+        """In a forked child: forgets the parent's stores without touching them, but for the turn. A lock on that is
+        held for as long as any process has it open: the child would keep it where the parent is killed in a commit."""
         cls._lock = threading.Lock()
+        for store in cls._stores.values():
+            store.let_go_of_turn()
         cls._left_behind.append(cls._stores)
         cls._stores = {}
+
+    def let_go_of_turn(self) -> None:
+        """In a forked child."""
+        if self._writer is not None:
+            self._writer.let_go_of_turn()
 
     async def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """The last one ends the threads, and waits until they have let go of the file."""

@@ -15,15 +15,19 @@ class Turn:
     """Advisory, between our own processes: no checkpoint of ours can race a commit of ours."""
 
     def __init__(self, folder: str | None) -> None:
+        self._path = None if folder is None else os.path.join(folder, "turn")
         self._descriptor: int | None = None
-        if folder is not None:
-            try:
-                self._descriptor = os.open(os.path.join(folder, "turn"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except OSError:
-                self._descriptor = None
+        self._open()
+
+    def _open(self) -> None:
+        if self._path is not None:
+            with suppress(OSError):
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self) -> bool:
         """Whether it is ours now. Never waits."""
+        if self._descriptor is None:  # a full disk, or no more files to be opened: for a while only
+            self._open()
         if self._descriptor is None:
             return True
         try:

@@ -94,9 +94,9 @@ class Post:
         folder = self._folder
         if folder is None:
             return
-        if self._socket is None:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             self._socket.sendto(message, folder.address(name))
         except ConnectionRefusedError:
             with suppress(OSError):

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from headrace.model.errors import StoreBusy, StoreReadOnly, StoreUnreachable
+from headrace.model.errors import AnswerLost, StoreBusy, StoreError, StoreReadOnly, StoreUnreachable
 from headrace.model.state import State
 from headrace.storage.sqlite.checkpoint import Checkpointer
 from headrace.storage.sqlite.connecting import connect_writer, set_durable
-from headrace.storage.sqlite.faults import breaks_connection, is_busy, translated
+from headrace.storage.sqlite.faults import breaks_connection, is_busy, leaves_a_trace, translated
 from headrace.storage.sqlite.lane import Batch, Lane
 from headrace.storage.sqlite.operation import AnyOperation, Hears, deliver
 from headrace.storage.sqlite.transaction import Transaction, write_counts
@@ -43,6 +43,10 @@ class Writer:
         self._checkpointer = Checkpointer(path, self._turn)
         self._lane = Lane("headrace-sqlite-writer", MOST_ROWS, self._serve, self._rest, self._end)
         self.submit, self.stop = self._lane.submit, self._lane.stop
+
+    def let_go_of_turn(self) -> None:
+        """In a forked child, which has no such thread."""
+        self._turn.close()
 
     def _rest(self) -> float | None:
         if self._wal.is_lost:  # a checkpoint would write what was refused over what is newer
@@ -92,10 +96,34 @@ class Writer:
         batch += late
         done += self._run_all(connection, late, moved)
         write_counts(connection, moved)
-        connection.execute("COMMIT")
+        self._seal(connection)
         self._turn.give()
         self._wal.check()
         return done
+
+    def _seal(self, connection: sqlite3.Connection) -> None:
+        """A commit whose sync failed stands in the -wal in full, though SQLite has taken it back: whoever recovers the
+        file after a crash would find it there, and what was refused would come to be. So it is written over at once,
+        through a new connection. AnswerLost where that fails too."""
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if leaves_a_trace(error):
+                self._close(connection)
+                if not self._write_over():
+                    raise AnswerLost(self._path, str(error)) from error
+            raise
+
+    def _write_over(self) -> bool:
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute(f"PRAGMA user_version = {version}")  # the same again, and yet a page is written
+            connection.execute("COMMIT")
+        except (sqlite3.Error, StoreError):
+            return False
+        return True
 
     def _is_idle(self, connection: sqlite3.Connection, operation: AnyOperation) -> bool:
         if operation.idle is None or not operation.idle(Transaction(connection, operation.moment())):
@@ -177,14 +205,13 @@ class Writer:
         for operation in batch:
             if operation.answer is None or operation.answer is not operation.nothing:
                 operation.error = operation.error or told
-        if connection is None:
-            return
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+        if connection is not None:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error) and breaks_connection(error):
+                self._close(connection)
         self._turn.give()
-        if isinstance(error, sqlite3.Error) and breaks_connection(error):
-            self._close(connection)
 
     def _translated(self, error: BaseException) -> BaseException:
         if isinstance(error, sqlite3.Error):
