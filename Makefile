@@ -3,7 +3,8 @@
 #   make demo                     the guided tour; STORAGE=url runs it on that storage
 #   make test                     the tests; PYTEST_ARGS=... is passed on, JOBS=2 runs them in two processes
 #   make check                    format, lint, types, layers, sizes, generated docs
-#   make explore                  compares the storages over 5,000 new random histories: some 15 minutes
+#   make explore                  compares the storages over 5,000 new random histories, and has every call fail in every way:
+#                                 some 15 minutes
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
@@ -43,6 +44,7 @@ check: $(READY)
 
 explore: $(READY)
 	HEADRACE_EXAMPLES=5000 $(BIN)/python -m pytest -q -o timeout=7200 tests/storage/test_model_based.py
+	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q -o timeout=7200 tests/runtime/test_fault_at_every_call.py
 
 chaos: $(READY)
 	$(BIN)/python -m headrace.testing.chaos $(CHAOS_ARGS)
