@@ -15,7 +15,6 @@ from headrace.system.clock import Clock
 from headrace.testing.dice import Dice
 from headrace.testing.history.records import (
     Answer,
-    Bought,
     Ended,
     Enqueued,
     Enqueueing,
@@ -64,22 +63,15 @@ class Programs:
             await stopping()
 
     def _count_permits(self, limiter: Limiter) -> None:
-        buy, give_back = limiter.buy, limiter.give_back
+        buy = limiter.buy
 
         async def counted(name: str, wanted: int) -> Grant:
             grant = await buy(name, wanted)
             if grant.number:
-                self._witness.write(
-                    Bought(at=grant.now - self._witness.ahead(), process=self._process, limit=name, number=grant.number)
-                )
+                self._witness.bought(self._process, name, grant.number, grant.bucket.at)
             return grant
 
-        async def counted_back(name: str, unused: int) -> None:
-            # before: another worker may have them as soon as it is done
-            self._witness.write(Bought(at=self._witness.now, process=self._process, limit=name, number=-unused))
-            await give_back(name, unused)
-
-        limiter.buy, limiter.give_back = counted, counted_back  # type: ignore[method-assign]
+        limiter.buy = counted  # type: ignore[method-assign]
 
     # --- a producer --------------------------------------------------------------------------------------------------
 

@@ -198,7 +198,8 @@ class SimulatedStorage:
         )
 
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
-        return await self._call(self._inner.put(puts))
+        name, witness = self._process.name, self._server.witness
+        return await self._call(self._inner.put(puts), lambda done, _: witness.put(name, puts, done))
 
     async def records(
         self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None

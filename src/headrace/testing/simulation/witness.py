@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from headrace.model.change import Change, Held, Status, Verdict
 from headrace.model.job import Job
-from headrace.testing.history.records import AnyRecord, Granted, Leased, Settled
+from headrace.model.rate import Bucket
+from headrace.model.record import LIMIT, Put
+from headrace.testing.history.records import AnyRecord, Bought, Granted, Leased, Settled
+
+_decode = msgspec.json.Decoder(Bucket).decode
 
 
 class Witness:
@@ -15,6 +21,8 @@ class Witness:
         self._wall, self.ahead = wall, ahead
         self.records: list[AnyRecord] = []
         self._calls = 0
+        self._granted: dict[str, int] = {}
+        """Permits that each limit has given out, less those that came back."""
 
     @property
     def now(self) -> int:
@@ -74,3 +82,18 @@ class Witness:
                         heard=heard,
                     )
                 )
+
+    def bought(self, process: str, limit: str, number: int, at: int) -> None:
+        """Permits were given out at this instant of the store."""
+        self.write(Bought(at=at - self.ahead(), process=process, limit=limit, number=number))
+
+    def put(self, process: str, puts: Sequence[Put], done: Sequence[bool]) -> None:
+        """Records were put: buckets of limits among them, to which permits come back. Those that go out are counted by
+        who gets them: a bucket tells nothing of those that two get at once."""
+        for put, was_done in zip(puts, done, strict=True):
+            if was_done and put.kind == LIMIT and put.value is not None:
+                bucket = _decode(put.value)
+                back = bucket.granted - self._granted.get(put.name, 0)
+                self._granted[put.name] = bucket.granted
+                if back < 0:
+                    self.bought(process, put.name, back, bucket.at)
