@@ -1,38 +1,36 @@
-"""A cluster from its first call to its last: faults and work for a while, then rest, then the books are opened."""
+"""The processes of a cluster, on one store: each stands in its place, and is started again there when it ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from headrace import Headrace
 from headrace.interface.handles import Handles
 from headrace.model.errors import HeadraceError
-from headrace.model.job import Job
-from headrace.model.schedule import TICK_HEADER
+from headrace.model.record import SCHEDULE as SCHEDULES
+from headrace.model.schedule_record import read_schedule
 from headrace.model.state import FINAL
 from headrace.runtime.events import Bus
-from headrace.storage.contract import Filter, Storage
 from headrace.storage.memory.storage import MemoryStorage
 from headrace.storage.memory.store import Store
 from headrace.system.ids import Ids
 from headrace.testing.clock import VirtualClock
 from headrace.testing.dice import Dice
-from headrace.testing.history.records import AnyRecord, Ceiling, Declared, Died, Healed, Rows, Scheduled, Stopped
+from headrace.testing.history.records import Died
 from headrace.testing.simulation.loop import SimulationLoop
 from headrace.testing.simulation.options import Options
 from headrace.testing.simulation.processes import Process, SimulatedSpawn
 from headrace.testing.simulation.programs import Programs
 from headrace.testing.simulation.storage import Server, SimulatedStorage
-from headrace.testing.simulation.tasks import CAPPED, LIMIT, POLICY, Tasks
+from headrace.testing.simulation.tasks import POLICY, Tasks
 from headrace.testing.simulation.weather import Weather
 from headrace.testing.simulation.witness import Witness
 
 Program = Callable[["Cluster", Process, Programs], Awaitable[None]]
 
-_LOOK = 1.0
-_EACH = 10.0
+EACH = 10.0
+_LONGEST_STOP = 600.0
 SCHEDULE = "beacon"
 """Fires every ten seconds."""
 
@@ -55,7 +53,7 @@ class Cluster:
         self.options = options
         self.dice = Dice(options.seed)
         self.clock = VirtualClock()
-        self.witness = Witness(VirtualClock().wall, self._ahead)
+        self.witness = Witness(VirtualClock().wall, self.ahead)
         self.weather = Weather(options.climate, self.dice.of("weather"))
         self.server = Server(self.loop, self.weather, self.witness)
         self._store = Store(self.clock)
@@ -65,10 +63,8 @@ class Cluster:
         self.processes: dict[str, Process] = {}
         """By the name of the place that they stand in."""
         self._defined, self._tasks = self._define()
-        self._furthest = 0
-        """Milliseconds by which the store's clock was ahead, at most."""
         self._over = False
-        self._resting = False
+        self._closing = False
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping: dict[str, asyncio.Event] = {}
         self._busy: set[str] = set()
@@ -82,7 +78,7 @@ class Cluster:
         app.clock = self.clock
         tasks = Tasks(app, self.clock, self.witness, self.options.lease)
         if self.options.schedules:
-            app.schedule(SCHEDULE, every=_EACH, catch_up="all", job=tasks.by_name["quick"].call(1))
+            app.schedule(SCHEDULE, every=EACH, catch_up="all", job=tasks.by_name["quick"].call(1))
         return app, tasks
 
     def _make_app(self, process: Process, dice: Dice) -> Headrace:
@@ -115,13 +111,13 @@ class Cluster:
 
     async def _keep(self, place: str, program: Program) -> None:
         start = 0
-        while not self._resting:
+        while not self._closing:
             start += 1
-            process = self.processes[place] = Process(self.loop, f"{place}.{start}")
+            process = self.processes[place] = Process(self.loop, f"{place}.{start}", self._died)
             self._stopping[place] = asyncio.Event()
             process.run(self._main(process, program))
             await process.ended
-            if not self._resting:
+            if not self._closing:
                 await self.clock.sleep(self.dice.between(0.1, 2))
 
     async def _main(self, process: Process, program: Program) -> None:
@@ -136,147 +132,45 @@ class Cluster:
             self.reports.append(Report(process.name, "main", error))
         await app.aclose()
 
-    # --- its life ----------------------------------------------------------------------------------------------------
+    def _died(self, process: Process) -> None:
+        self.witness.write(Died(at=self.witness.now, process=process.name))
 
-    async def live(self) -> Sequence[AnyRecord]:
-        """The history of all of it."""
-        options = self.options
-        await self.storage.open()
-        self._declare()
-        for number in range(options.workers):
-            self.keep(f"worker-{number}", _work)
-        for number in range(options.producers):
-            self.keep(f"producer-{number}", _produce)
-        for number in range(options.operators):
-            self.keep(f"operator-{number}", _operate)
-        for number in range(options.claimers):
-            self.keep(f"claimer-{number}", _claim)
-        nemeses = [
-            self.loop.create_task(self._strike(each, strike))
-            for each, strike in (
-                (options.kill_each, self._kill),
-                (options.hold_each, self._hold),
-                (options.stop_each, self._stop),
-                (options.step_each, self._step),
-            )
-            if each
-        ]
-        await self.clock.sleep(options.minutes * 60)
-        self._over = True
-        for nemesis in nemeses:
-            nemesis.cancel()
-        self._heal()
-        await self._come_to_rest()
-        await self._close()
-        jobs = await all_jobs(self.storage)
-        self._expect_ticks(jobs)
-        self.witness.write(Rows(at=self.witness.now, process="cluster", jobs=jobs))
-        return self.witness.records
-
-    def _ahead(self) -> int:
+    def ahead(self) -> int:
         """Milliseconds by which the store's clock is ahead of that of the history, which nobody steps."""
         return self._store.now() - self.witness.now
 
-    def _declare(self) -> None:
-        now, witness = self.witness.now, self.witness
-        if not self.options.step_each:  # buckets fill by a clock that then jumps
-            witness.write(Declared(at=now, process="cluster", limit=LIMIT, count=5, period=1000, burst=5))
-        witness.write(Ceiling(at=now, process="cluster", queue=CAPPED, most=2))
+    # --- the end -----------------------------------------------------------------------------------------------------
 
-    async def _strike(self, each: float, strike: Callable[[Process, Dice], Awaitable[None]]) -> None:
-        dice = self.dice.of(strike.__name__)
-        while True:
-            await self.clock.sleep(dice.between(0, 2 * each))
-            process = self.processes[dice.pick(sorted(self.processes))]
-            if process.alive and process.held_since is None:
-                await strike(process, dice)
-
-    async def _kill(self, process: Process, _: Dice) -> None:
-        self.witness.write(Died(at=self.witness.now, process=process.name))
-        process.kill()
-
-    async def _hold(self, process: Process, dice: Dice) -> None:
-        length = dice.between(0, 3 * self.options.lease)
-        process.hold()
-        self.witness.write(Stopped(at=self.witness.now, process=process.name, for_=round(length * 1000)))
-        self.loop.call_later(length, process.go_on)
-
-    async def _stop(self, process: Process, _: Dice) -> None:
-        place = process.name.rpartition(".")[0]
-        self._stopping[place].set()
-
-    async def _step(self, _: Process, dice: Dice) -> None:
-        self.clock.step_wall(dice.pick((-1, 1)) * dice.pick((1.0, 4.0, 60.0, 3600.0)))
-        self._furthest = max(self._furthest, self._ahead())
-
-    def _heal(self) -> None:
-        self.weather.clear()
-        self.clock.step_wall((self._furthest - self._ahead()) / 1000)  # else what was due later waits that much longer
-        for process in self.processes.values():
-            process.go_on()
-        self.witness.write(Healed(at=self.witness.now, process="cluster"))
-
-    def _expect_ticks(self, jobs: Sequence[Job]) -> None:
-        """From the first one on, each ten seconds, up to the last."""
-        ticks = sorted(at for at in map(tick_of, jobs) if at is not None)
-        if ticks:
-            expected = range(ticks[0], ticks[-1] + 1, round(_EACH * 1000))
-            self.witness.write(Scheduled(at=ticks[0], process="cluster", schedule=SCHEDULE, ticks=tuple(expected)))
-
-    async def _come_to_rest(self) -> None:
-        """Until nothing is left to do, or the time for that is over."""
-        end = self.clock.monotonic() + self.options.within
-        while True:
-            counts = await self.storage.count()
-            if (not self._busy and all(state in FINAL for _, state in counts)) or self.clock.monotonic() > end:
-                return
-            await self.clock.sleep(_LOOK)
-
-    async def _close(self) -> None:
-        self._resting = True
-        for event in self._stopping.values():
-            event.set()
-        await asyncio.wait(self._keepers, timeout=600)
+    def ask_for_nothing_more(self) -> None:
+        """Whoever asks for work comes to an end."""
+        self._over = True
 
     async def stopping(self, process: Process) -> None:
         """The program has done what it had to do by itself; returns once it was told to stop."""
-        place = process.name.rpartition(".")[0]
+        place = _place(process)
         self._busy.discard(place)
         await self._stopping[place].wait()
 
+    def stop(self, process: Process) -> None:
+        """Tell it to stop, as with SIGTERM."""
+        self._stopping[_place(process)].set()
 
-def tick_of(job: Job) -> int | None:
-    """The instant that its schedule wanted it for."""
-    text = job.options.headers.get(TICK_HEADER)
-    return None if text is None else round(datetime.fromisoformat(text).timestamp() * 1000)
+    async def is_done(self) -> bool:
+        """Nobody has anything to ask for, every job is final, and no tick is due."""
+        if self._busy:
+            return False
+        counts = await self.storage.count()
+        schedules = await self.storage.records(SCHEDULES)
+        next_at = min((read_schedule(record).next_at or 0 for record in schedules), default=None)
+        return all(state in FINAL for _, state in counts) and (next_at is None or next_at > self._store.now())
 
-
-async def all_jobs(storage: Storage) -> Sequence[Job]:
-    """Everything in the store."""
-    found: list[Job] = []
-    after: str | None = None
-    while True:
-        page = await storage.find(Filter(), limit=1_000, after=after)
-        found += page.jobs
-        after = page.next
-        if after is None:
-            return found
-
-
-async def _work(cluster: Cluster, process: Process, programs: Programs) -> None:
-    await programs.work(lambda: cluster.stopping(process))
+    async def close(self) -> None:
+        """Everybody stops, and nobody is started again."""
+        self._closing = True
+        for process in self.processes.values():
+            self.stop(process)
+        await asyncio.wait(self._keepers, timeout=_LONGEST_STOP)
 
 
-async def _produce(cluster: Cluster, process: Process, programs: Programs) -> None:
-    await programs.produce()
-    await cluster.stopping(process)
-
-
-async def _operate(cluster: Cluster, process: Process, programs: Programs) -> None:
-    await programs.operate()
-    await cluster.stopping(process)
-
-
-async def _claim(cluster: Cluster, process: Process, programs: Programs) -> None:
-    await programs.claim()
-    await cluster.stopping(process)
+def _place(process: Process) -> str:
+    return process.name.rpartition(".")[0]

@@ -10,7 +10,6 @@ import heapq
 from asyncio import Handle, TimerHandle
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVarTuple
 
@@ -207,8 +206,20 @@ class SimulationLoop(asyncio.BaseEventLoop):
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - nobody is to be told
-                coroutine = task.get_coro()
-                with suppress(RuntimeError, StopIteration, BaseExceptionGroup):
-                    if coroutine is not None:
-                        coroutine.close()
+                _close(task.get_coro())
         self._tasks.clear()
+
+
+_MOST_WAITS = 1_000
+
+
+def _close(coroutine: Any) -> None:
+    """As often as it takes: each time it may come to wait again, in what it does to clean up."""
+    for _ in range(_MOST_WAITS):
+        try:
+            coroutine.close()
+        except RuntimeError:
+            continue
+        except BaseException:
+            return
+        return

@@ -1,7 +1,7 @@
 """Simulated processes: what runs in one ends with it, and stands still with it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -15,8 +15,9 @@ PROCESS: ContextVar["Process"] = ContextVar("PROCESS")
 class Process:
     """One start of one program."""
 
-    def __init__(self, loop: SimulationLoop, name: str) -> None:
+    def __init__(self, loop: SimulationLoop, name: str, killed: "Callable[[Process], None]") -> None:
         self.name = name
+        self._killed = killed
         self.alive = True
         self.held_since: float | None = None
         self.ended: asyncio.Future[None] = loop.create_future()
@@ -41,10 +42,15 @@ class Process:
     def _gone(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None:
             self._loop.failures.append(task.exception() or RuntimeError(self.name))
-        self.kill()
+        self._end()
 
     def kill(self) -> None:
         """As with kill -9."""
+        if self.alive:
+            self._killed(self)
+            self._end()
+
+    def _end(self) -> None:
         self.alive = False
         for strand in self._strands:
             self._loop.kill(strand)

@@ -11,6 +11,7 @@ from headrace.testing.history.checker import check
 from headrace.testing.history.records import AnyRecord
 from headrace.testing.history.verdict import Kind, Verdict
 from headrace.testing.simulation.cluster import Cluster, Report
+from headrace.testing.simulation.course import live
 from headrace.testing.simulation.loop import SimulationLoop
 from headrace.testing.simulation.options import Options
 
@@ -73,4 +74,4 @@ _ABOUT_DUE_TIMES = frozenset({Kind.EARLY_START, Kind.INVERSION})
 
 async def _live(options: Options) -> tuple[Cluster, Sequence[AnyRecord]]:
     cluster = Cluster(options)
-    return cluster, await cluster.live()
+    return cluster, await live(cluster)
