@@ -1,6 +1,7 @@
 """Runtime tests run in virtual time; those that need threads or processes say so by their own ``anyio_backend``."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -18,23 +19,25 @@ def anyio_backend() -> Any:
 
 @pytest.fixture
 async def stand() -> AsyncIterator[Stand]:
-    stand = Stand(Headrace("memory:"))
-    yield stand
-    await stand.app.aclose()
+    with ExitStack() as while_it_stands:
+        stand = Stand(Headrace("memory:"), while_it_stands)
+        yield stand
+        await stand.app.aclose()
 
 
 @pytest.fixture
 async def make_stand() -> AsyncIterator[Callable[..., Stand]]:
     """Makes stands with options of their own."""
     made: list[Stand] = []
+    with ExitStack() as while_they_stand:
 
-    def make(**options: Any) -> Stand:
-        made.append(Stand(Headrace("memory:", **options)))
-        return made[-1]
+        def make(**options: Any) -> Stand:
+            made.append(Stand(Headrace("memory:", **options), while_they_stand))
+            return made[-1]
 
-    yield make
-    for stand in made:
-        await stand.app.aclose()
+        yield make
+        for stand in made:
+            await stand.app.aclose()
 
 
 @pytest.fixture

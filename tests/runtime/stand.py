@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
 from headrace import Headrace, Job, RetryPolicy
 from headrace.model.duration import Duration
-from headrace.runtime.events import EVENTS, Bus, Event
+from headrace.runtime.events import EVENTS, Event
 from headrace.runtime.worker import Worker
-from headrace.system.ids import Ids
 from headrace.testing.clock import VirtualClock, VirtualSpawn
+from headrace.testing.swapping import swapped
 
 EXACT = RetryPolicy.exponential(max_attempts=3, base=1, jitter=0)
 
@@ -19,17 +19,11 @@ EXACT = RetryPolicy.exponential(max_attempts=3, base=1, jitter=0)
 class Stand:
     """One app in virtual time, and all that it reports."""
 
-    def __init__(self, app: Headrace) -> None:
+    def __init__(self, app: Headrace, while_it_stands: ExitStack) -> None:
         self.app = app
         self.reports: list[tuple[str, BaseException]] = []
         self.clock = VirtualClock()
-        app.clock = self.clock
-        app.ids = Ids(self.clock, seed=1)
-        app.spawn = VirtualSpawn()
-        app.entropy = lambda: 0.5
-        app.company = None  # each worker is a process of its own
-        app.bus = Bus(app.spawn, self.report)
-        app.report = self.report
+        while_it_stands.enter_context(swapped(app, clock=self.clock, spawn=VirtualSpawn(), report=self.report))
 
     def report(self, who: str, error: BaseException) -> None:
         self.reports.append((who, error))

@@ -16,7 +16,6 @@ import pytest
 from process_tasks import app as process_app
 
 from headrace import CancelOutcome, Headrace, RetryPolicy, State, current
-from headrace.interface import core
 from headrace.model.errors import LeaseLost
 from headrace.runtime.heart import HandlerStuck, LoopBlocked
 from headrace.runtime.worker import BLOCKED_EXIT, ClaimingStopped
@@ -35,12 +34,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Make]:
+async def make(request: pytest.FixtureRequest, tmp_path: Path, reports: list[BaseException]) -> AsyncIterator[Make]:
     made: list[Headrace] = []
 
     def make(**options: Any) -> Headrace:
         url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
         made.append(Headrace(url, **{"poll": 0.02, "kill_after": 0.2, **options}))
+        made[-1].report = lambda who, error: reports.append(error)
         return made[-1]
 
     yield make
@@ -49,10 +49,9 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.fixture
-def reports(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    reported: list[BaseException] = []
-    monkeypatch.setattr(core, "report", lambda who, error: reported.append(error))
-    return reported
+def reports() -> list[BaseException]:
+    """What the apps of ``make`` report."""
+    return []
 
 
 async def until(event: threading.Event) -> None:

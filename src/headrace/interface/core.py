@@ -72,8 +72,7 @@ class Core:
         self.entropy = jitter_source()
         self.company: Company | None = COMPANY
         self.report: Report = report
-        """Told of errors that something survived: loops, listeners."""
-        self.bus = Bus(self.spawn, report)
+        self.bus = Bus(self.spawn, self.report)
         for event_id in LOGGED:
             self.bus.on(event_id, log_event)
         self.handles = Handles(self._make_storage, self.declare)

@@ -31,6 +31,12 @@ class DeclaredLimits:
         self.unchecked: dict[str, Collection[str]] = {}
         """The limits of tasks, by their names, that were not looked for in the store."""
 
+    def anew(self) -> "DeclaredLimits":
+        """The same declarations, for a store that has none of them."""
+        fresh = DeclaredLimits()
+        fresh._declared, fresh.unchecked = dict(self._declared), dict(self.unchecked)
+        return fresh
+
     def add(self, name: str, declared: Declared) -> None:
         """Declare one. Written at the storage's first use, or at the next use of limits."""
         self._declared[name] = declared

@@ -19,6 +19,12 @@ class DeclaredSchedules:
         self._plans: dict[str, Plan] = {}
         self._written: set[str] = set()
 
+    def anew(self) -> "DeclaredSchedules":
+        """The same declarations, for a store that has none of them."""
+        fresh = DeclaredSchedules()
+        fresh._plans = dict(self._plans)
+        return fresh
+
     def add(self, name: str, plan: Plan) -> None:
         """Declare it, or raise the first error among its words."""
         build_schedule(name, plan)

@@ -5,7 +5,7 @@ import inspect
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -73,6 +73,10 @@ class Bus:
     def on(self, event_id: str, listener: Listener) -> None:
         """Call ``listener`` for each event of this id."""
         self._listeners.setdefault(event_id, []).append(listener)
+
+    def listeners(self, event_id: str) -> Sequence[Listener]:
+        """Who is called for events of this id, in order."""
+        return tuple(self._listeners.get(event_id, ()))
 
     def wants(self, event_id: str) -> bool:
         """Whether anybody listens: an event that nobody wants need not be made."""

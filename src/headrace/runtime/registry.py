@@ -75,6 +75,13 @@ class Registry:
         self._limits: dict[str, frozenset[str]] = {}
         """By queue, as far as it was asked for."""
 
+    def copy(self) -> "Registry":
+        """The same handlers, by which this one is not changed any more."""
+        copied = Registry()
+        for handler in self.all():
+            copied.add(handler)
+        return copied
+
     def add(self, handler: Handler) -> None:
         """Register, or AlreadyRegistered."""
         first = self._handlers.get(handler.name)
