@@ -5,6 +5,7 @@
 #   make check                    format, lint, types, layers, sizes, generated docs
 #   make explore                  compares the storages over 5,000 new random histories, and has every call fail in every way:
 #                                 some 15 minutes
+#   make simulate                 20,000 simulated clusters from new seeds: about an hour; SIMULATE_ARGS=... instead of that
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
@@ -17,10 +18,11 @@ READY := .venv/.installed
 STORAGE ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SIMULATE_ARGS ?= --seed $$(date +%s) --seeds 20000 --jobs 0
 CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/explanation/data/chaos-sqlite.json
 JOBS ?=
 
-.PHONY: demo test check explore chaos bench bench-against format setup clean
+.PHONY: demo test check explore simulate chaos bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -45,6 +47,9 @@ check: $(READY)
 explore: $(READY)
 	HEADRACE_EXAMPLES=5000 $(BIN)/python -m pytest -q -o timeout=7200 tests/storage/test_model_based.py
 	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q -o timeout=7200 tests/runtime/test_fault_at_every_call.py
+
+simulate: $(READY)
+	$(BIN)/python -m headrace.testing.simulation $(SIMULATE_ARGS)
 
 chaos: $(READY)
 	$(BIN)/python -m headrace.testing.chaos $(CHAOS_ARGS)

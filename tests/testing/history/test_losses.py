@@ -1,9 +1,7 @@
 """Lost jobs and ghosts."""
 
-from chronicle import Chronicle, names, row, wanted
+from chronicle import Chronicle, names, row
 
-from headrace.model.state import State
-from headrace.testing.history.records import Removed
 from headrace.testing.history.verdict import Kind
 
 
