@@ -14,8 +14,9 @@ from headrace.model.state import State
 from headrace.storage.contract import Demand
 from headrace.storage.memory import MemoryStorage
 from headrace.system.clock import ManualClock
-from headrace.testing.chaos.ledger import Ledger, read
+from headrace.testing.chaos.ledger import Ledger
 from headrace.testing.chaos.recording import Recorded
+from headrace.testing.history.reading import read_history
 from headrace.testing.history.records import AnyRecord, Bought, Granted, Leased, Settled
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,7 @@ class Stand:
         self.storage = Recorded(MemoryStorage(clock=self.clock), self.ledger)
 
     def written(self, kind: type[AnyRecord]) -> list[AnyRecord]:
-        return [record for record in read(self.path) if isinstance(record, kind)]
+        return [record for record in read_history([self.path]) if isinstance(record, kind)]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from headrace.testing.chaos.backends import BACKENDS
 from headrace.testing.chaos.driver import Run, commit
 from headrace.testing.chaos.outcome import Outcome, Report, Request, total
 from headrace.testing.chaos.scenarios import SCENARIOS
-from headrace.testing.history.records import encode
+from headrace.testing.history.report import as_line
 
 _SHOWN = 10
 
@@ -104,7 +104,7 @@ def _explain(outcome: Outcome) -> None:
     for violation in outcome.violations[:_SHOWN]:
         print(f"{violation.kind}: {violation.what}")
         for record in violation.records:
-            print(f"    {encode(record).decode()[:400]}")
+            print(f"    {as_line(record)}")
     for objection in outcome.objections[:_SHOWN]:
         print(f"objection: {objection}")
     further = len(outcome.violations[_SHOWN:]) + len(outcome.objections[_SHOWN:])

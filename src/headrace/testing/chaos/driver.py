@@ -12,13 +12,14 @@ from headrace.testing.chaos import keeping
 from headrace.testing.chaos.backends import BACKENDS
 from headrace.testing.chaos.expectations import Found, judge
 from headrace.testing.chaos.fleet import Fleet, Overdue, fleet, wait_until
-from headrace.testing.chaos.ledger import SUFFIX, Ledger, clock_offset, merge
+from headrace.testing.chaos.ledger import SUFFIX, Ledger, clock_offset
 from headrace.testing.chaos.outcome import Outcome, Request, hardware
 from headrace.testing.chaos.scenarios import SCENARIOS, Scenario
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.storm import Storm
 from headrace.testing.chaos.workload import CALM, CRASH_BUDGET
 from headrace.testing.dice import Dice
+from headrace.testing.history.reading import read_history
 from headrace.testing.history.records import Healed, Rows
 
 Tell = Callable[[str], None]
@@ -132,7 +133,7 @@ class Run:
     def _check(self, storm: Storm, objections: Sequence[str], integrity: str) -> Outcome:
         self._tell("checking")
         began = time.monotonic()
-        records = list(merge(self._station.ledgers.glob("*" + SUFFIX)))
+        records = list(read_history(sorted(self._station.ledgers.glob("*" + SUFFIX))))
         jobs = keeping.rows(self._folder)
         end = records[-1].at + 1 if records else 0
         records.append(Rows(at=end, process="driver", jobs=jobs))

@@ -6,13 +6,11 @@ and only as its last.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from headrace.system.clock import SystemClock
-from headrace.testing.history.records import AnyRecord, decode, encode
+from headrace.testing.history.records import AnyRecord, encode
 
 LONGEST = 4096
 """Bytes of one line, where its writer may be killed."""
@@ -69,20 +67,3 @@ def clock_offset() -> int:
     """How far the wall clock is ahead of the boot clock, in milliseconds."""
     clock = SystemClock()
     return clock.wall() - clock.boot()
-
-
-def read(path: Path) -> Iterator[AnyRecord]:
-    """All whole records of one ledger, in order. A torn line is no record: its writer was killed."""
-    for line in path.read_bytes().split(b"\n"):
-        try:
-            if line:
-                yield decode.decode(line)
-        except msgspec.DecodeError:
-            continue
-
-
-def merge(paths: Iterable[Path]) -> Sequence[AnyRecord]:
-    """The records of all these ledgers by their instants; of one instant and ledger as they were written."""
-    records = [record for path in sorted(paths) for record in read(path)]
-    records.sort(key=lambda record: record.at)
-    return records

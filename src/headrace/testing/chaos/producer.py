@@ -9,10 +9,11 @@ from pathlib import Path
 from headrace.model.errors import HeadraceError, StoreError, WaitTimeout
 from headrace.storage.contract import Receipt
 from headrace.testing.chaos.asking import Asker, call_of
-from headrace.testing.chaos.ledger import SUFFIX, Ledger, read
+from headrace.testing.chaos.ledger import SUFFIX, Ledger
 from headrace.testing.chaos.recording import RecordedApp
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.workload import make_app
+from headrace.testing.history.reading import read_history
 from headrace.testing.history.records import Answer, Enqueued, Enqueueing, NotEnqueued, Waited, Wanted
 
 PAUSE = 0.05
@@ -125,7 +126,7 @@ def unanswered(path: Path) -> list[Sequence[Wanted]]:
     """What a producer asked for and was never told of: whoever takes its work over asks again, by the same ids."""
     asked: dict[int, Sequence[Wanted]] = {}
     if path.exists():
-        for record in read(path):
+        for record in read_history([path]):
             if isinstance(record, Enqueueing):
                 asked[record.call] = record.jobs
             elif isinstance(record, Enqueued):

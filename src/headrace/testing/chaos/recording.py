@@ -70,6 +70,7 @@ class Recorded:
                     attempt=job.attempt,
                     crashes=job.crashes,
                     rescued=rescued,
+                    started_at=job.started_at,
                 )
             )
 

@@ -29,7 +29,7 @@ OPTIONS: Mapping[str, str] = {
     "poll": "300ms",
     "reap": "300ms",
     "grace": "3s",
-    "patience": "5s",
+    "patience": "3s",
     "kill_after": "1s",
     "crash_budget": "1000",
 }

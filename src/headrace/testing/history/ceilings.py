@@ -48,7 +48,9 @@ def _sure_runs(life: Life) -> Iterator[tuple[int, int | None]]:
     for _, grant in life.granted:
         if grant.generation in settled and not grant.rescued:
             own: list[tuple[int, Started | Ended]] = [*life.started, *life.ended]
-            yield grant.at, max((one.at for _, one in own if one.generation == grant.generation), default=grant.at)
+            last = max((one.at for _, one in own if one.generation == grant.generation), default=grant.at)
+            if last > grant.at:  # else there is no instant at which it surely held its job
+                yield grant.at, last
 
 
 def _sweep(index: Index, queue: str, ceilings: list[tuple[int, Ceiling]], runs: list[Run]) -> Iterator[Finding]:
