@@ -521,7 +521,11 @@ def chaos_runs() -> str:
     for report in chaos_reports():
         run, made = report.total, report.total.hardware
         minutes = sum(run.seconds.values()) / 60
-        killed = [(name.removeprefix("kills of "), number) for name, number in run.faults.items() if " of " in name]
+        killed = [
+            (name.removeprefix("kills of "), number)
+            for name, number in run.faults.items()
+            if name.startswith("kills of ")
+        ]
         whom = ", ".join(f"{number:,} {role}" for role, number in sorted(killed, key=lambda one: -one[1]))
         versions = [f"{name} {made[name]}" for name in ("sqlite", "postgres") if name in made]
         where = ", ".join([f"Python {run.python}", *versions, f"Linux {made['kernel']}", made["machine"]])

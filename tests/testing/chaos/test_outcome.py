@@ -103,7 +103,7 @@ def test_refusals_are_counted_by_their_error() -> None:
 def test_the_line_says_it_all() -> None:
     assert GOOD.line == (
         "sqlite seed=7 commit=abc kills=500 stops=12 terms=30 acknowledged=9 lost=0 duplicate_starts=4 "
-        "double_completions=0 stale_writes_rejected=2/2 integrity=ok bound=3/500=0.6% PASS"
+        "double_completions=0 busy=0 stale_writes_rejected=2/2 integrity=ok bound=3/500=0.6% PASS"
     )
     assert replace(GOOD, integrity="row 3 missing").line.endswith("integrity=row_3_missing bound=3/500=0.6% FAIL")
     assert replace(GOOD, objections=["worker-00001 ended with 1"]).line.endswith("FAIL")

@@ -1,5 +1,6 @@
 """What a run needs to know of a backend: a fresh store, and whether it is whole afterwards."""
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,6 +13,10 @@ class Backend(Protocol):
 
     def make(self, folder: Path) -> str:
         """The URL of a fresh store, in this folder where it is files."""
+        ...
+
+    def writer(self, url: str) -> int | None:
+        """The process that holds the right to write at this moment, where that can be known."""
         ...
 
     def integrity(self, url: str) -> str:
@@ -29,13 +34,31 @@ class SqliteBackend:
     def make(self, folder: Path) -> str:
         return f"sqlite:///{folder / 'jobs.db'}"
 
+    def writer(self, url: str) -> int | None:
+        try:
+            inode = os.stat(f"{_path(url)}-shm").st_ino
+        except OSError:
+            return None
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()  # "3: POSIX ADVISORY WRITE 24299 fe:00:9978445 120 120"
+            if words[3:4] == ["WRITE"] and words[5].endswith(f":{inode}") and words[6] == _WRITE_LOCK:
+                return int(words[4])
+        return None
+
     def integrity(self, url: str) -> str:
-        path = url.removeprefix("sqlite:///").partition("?")[0]
+        path = _path(url)
         with closing(sqlite3.connect(path)) as connection:
             return "; ".join(str(row[0]) for row in connection.execute("PRAGMA integrity_check").fetchmany(5))
 
     def versions(self) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}
 
+
+def _path(url: str) -> str:
+    return url.removeprefix("sqlite:///").partition("?")[0]
+
+
+_WRITE_LOCK = "120"
+"""The byte of the -shm file that a writer locks in WAL mode."""
 
 BACKENDS: Mapping[str, Backend] = {"sqlite": SqliteBackend()}

@@ -54,7 +54,7 @@ class Run:
         overdue: list[str] = []
         with fleet(self._station) as ships:
             ledger = Ledger(self._station.ledgers / f"driver{SUFFIX}", "driver", self._station.offset)
-            storm = Storm(ships, self._scenario, self._dice.of("storm"), ledger)
+            storm = Storm(ships, self._scenario, self._dice.of("storm"), ledger, self._writer)
             try:
                 self._scenario.prepare(ships)
                 self._do(ships, "opener")
@@ -71,6 +71,9 @@ class Run:
                 integrity = self._backend.integrity(self._station.url)
                 self._scenario.end(ships)
         return self._check(storm, [*overdue, *storm.objections], integrity)
+
+    def _writer(self) -> int | None:
+        return self._backend.writer(self._station.url)
 
     # --- phases ------------------------------------------------------------------------------------------------------
 

@@ -83,6 +83,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             f"kills={kills} stops={self.faults.get('stop', 0)} terms={self.faults.get('terms', 0)}",
             *further,
             *(f"{name}={counts.get(name, 0)}" for name in _SHOWN),
+            f"busy={counts.get('refused with StoreBusy', 0)}",
             f"stale_writes_rejected={refused}/{refused + counts.get('stale_writes_accepted', 0)}",
             f"integrity={self.integrity.replace(' ', '_')}",
             f"bound=3/{kills}={300 / max(1, kills):.2g}%" if not counts.get("lost") else "bound=none",

@@ -38,6 +38,8 @@ SEVERAL, MOST = 0.5, 4
 AIMED = 0.5
 """The share of producers that are killed, and of others that are stopped, just after they wrote something down: then a
 promise before its time would show, and then they have jobs in hand."""
+ON_WRITER = 0.3
+"""The share of stops that wait for somebody who is writing: nobody else can write until it goes on."""
 UNSPARED = 0.05
 """The share of kills that may hit one that is stopped: the others leave it alive, to wake up and be late."""
 MOST_STOPPED = 3
@@ -50,13 +52,15 @@ _PROCESSES = 2
 
 T = TypeVar("T")
 Tell = Callable[["Storm"], None]
+Writer = Callable[[], int | None]
+"""Gives the process that holds the right to write at this moment."""
 
 
 class Storm:
     """A fleet under fire."""
 
-    def __init__(self, fleet: Fleet, scenario: Scenario, dice: Dice, ledger: Ledger) -> None:
-        self.fleet, self.dice, self.ledger = fleet, dice, ledger
+    def __init__(self, fleet: Fleet, scenario: Scenario, dice: Dice, ledger: Ledger, writer: Writer) -> None:
+        self.fleet, self.dice, self.ledger, self._writer = fleet, dice, ledger, writer
         self.counts: Counter[str] = Counter()
         """Faults by name; kills also by role, as in ``kills of worker``."""
         self.lease = float(seconds({**OPTIONS, **fleet.station.options}["lease"], "lease"))
@@ -195,12 +199,28 @@ class Storm:
         found = [ship for ship in self.fleet.living(_draw(self.dice, STOPPED)) if ship not in self._stopped]
         if not found or len(self._stopped) >= MOST_STOPPED:
             return False
+        if self.dice.chance(ON_WRITER):
+            return self._stop_writer()
         ship = self.dice.pick(found)
         if self.dice.chance(AIMED):
             self._await_record(ship)
+        return self._stop(ship)
+
+    def _stop(self, ship: Ship) -> bool:
         now = time.monotonic()
         self._stopped[ship] = (now, now + self.lease * self.dice.between(1.2, 2.2))
         return ship.send(signal.SIGSTOP)
+
+    def _stop_writer(self) -> bool:
+        """Whoever writes next."""
+        ships = {ship.pid: ship for ship in self._steady(*STOPPED)}
+        deadline = time.monotonic() + _AIMING
+        while time.monotonic() < deadline:
+            ship = ships.get(self._writer() or 0)
+            if ship is not None and self._stop(ship):
+                self.counts["stops of a writer"] += self._writer() == ship.pid
+                return True
+        return False
 
     def _hurry_one(self, _storm: "Storm") -> bool:
         """SIGTERM, once or many times."""
@@ -218,8 +238,8 @@ class Storm:
             self.start("producer", heir_of=ship.name)
         return True
 
-    def _steady(self, role: str) -> Sequence[Ship]:
-        return [ship for ship in self.fleet.living(role) if ship not in self._stopped and ship not in self._leaving]
+    def _steady(self, *roles: str) -> Sequence[Ship]:
+        return [ship for ship in self.fleet.living(*roles) if ship not in self._stopped and ship not in self._leaving]
 
     # --- notes -------------------------------------------------------------------------------------------------------
 
