@@ -1,6 +1,7 @@
 """A thread that serves operations in the order in which they come, all that wait at once."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -26,6 +27,8 @@ class Lane:
         self._most_rows, self._serve, self._rest, self._end = most_rows, serve, rest, end
         self._enders: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._stopping = False
+        self._still, self._may_go = threading.Lock(), threading.Event()
+        self._may_go.set()
         start_thread(name, self._run)
 
     def submit(self, operation: AnyOperation) -> None:
@@ -43,12 +46,29 @@ class Lane:
         self._waiting.put(None)
         return ended
 
+    def hold(self, seconds: float) -> bool:
+        """Keep the thread from serving, once it has served what it is at; False where that takes longer."""
+        self._may_go.clear()  # the lock alone is not fair: the thread would have it again at once
+        if self._still.acquire(timeout=seconds):
+            return True
+        self._may_go.set()
+        return False
+
+    def let_go(self) -> None:
+        """After ``hold``."""
+        self._still.release()
+        self._may_go.set()
+
     def _run(self) -> None:
         while not self._stopping:
             batch = self._gather()
             if batch:
-                self._serve(batch)
-        self._end()
+                self._may_go.wait()
+                with self._still:
+                    self._serve(batch)
+        self._may_go.wait()
+        with self._still:
+            self._end()
         for loop, ended in self._enders:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_conclude, ended)
@@ -61,7 +81,12 @@ class Lane:
 
     def _gather(self) -> Batch:
         with suppress(Empty):
-            return self._take(self._waiting.get(timeout=self._rest() if self._waiting.empty() else None))
+            pause = None
+            if self._waiting.empty():
+                self._may_go.wait()
+                with self._still:
+                    pause = self._rest()
+            return self._take(self._waiting.get(timeout=pause))
         return []
 
     def _take(self, operation: AnyOperation | None) -> Batch:

@@ -24,8 +24,8 @@ class Reader:
         self._wal = WalWatch(path)
         self._is_checked = False
         self._is_makeshift = False
-        self._lane = Lane("headrace-sqlite-reader", _MOST_AT_ONCE, self._serve, lambda: None, self._end)
-        self.submit, self.stop = self._lane.submit, self._lane.stop
+        self.lane = Lane("headrace-sqlite-reader", _MOST_AT_ONCE, self._serve, lambda: None, self._end)
+        self.submit, self.stop = self.lane.submit, self.lane.stop
 
     def connection(self) -> sqlite3.Connection:
         """In its thread."""
@@ -45,6 +45,7 @@ class Reader:
                     raise
             self._is_makeshift = True
             return _checked(connect_reader(self._path, mode="mode=ro&immutable=1"))
+        self._is_makeshift = True
         with suppress(sqlite3.Error):
             return _checked(connect_reader(self._path, mode="ro"))
         if not os.path.exists(f"{self._path}-wal"):
@@ -72,7 +73,9 @@ class Reader:
                 operation.error = error
             except BaseException as error:
                 operation.error = StoreUnreachable(self._path, f"its reader was interrupted: {error!r}")
-        if self._is_makeshift and self._connection is not None:  # soon there may be room, and a writer
+        if self._is_makeshift and self._connection is not None:
+            # Soon there may be room, or the disk may be written: our own writer too could not, beside a connection
+            # that has the -shm for reading only.
             self._is_makeshift = False
             self._close(self._connection)
         deliver(batch, (), set())
@@ -83,6 +86,10 @@ class Reader:
         if breaks_connection(error) and self._connection is not None:
             self._close(self._connection)
         return told
+
+    def disconnect(self) -> None:
+        """In a forked child, before anything is opened anew."""
+        self._end()
 
     def _end(self) -> None:
         if self._connection is not None:

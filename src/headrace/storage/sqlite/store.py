@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from headrace.model.errors import CorruptStore, SchemaTooOld, StoreError, StoreU
 from headrace.storage.sqlite import inspection
 from headrace.storage.sqlite.connecting import connect_writer
 from headrace.storage.sqlite.faults import is_busy, translated, translated_os
+from headrace.storage.sqlite.lane import Lane
 from headrace.storage.sqlite.listening import Hub
 from headrace.storage.sqlite.migrating import LATEST, create, migrate_open
 from headrace.storage.sqlite.reader import Reader
@@ -20,6 +22,9 @@ from headrace.storage.sqlite.turn import Backoff
 from headrace.storage.sqlite.wake import Post, ensure_folder
 from headrace.storage.sqlite.writer import Writer
 from headrace.system.clock import SystemClock
+
+_STILL = 1.0
+"""Seconds that a fork waits for our threads: a commit takes milliseconds, waiting for another's lock may take long."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -37,8 +42,13 @@ class Store:
 
     _lock: ClassVar[threading.Lock] = threading.Lock()
     _stores: ClassVar[dict[str, "Store"]] = {}
-    _left_behind: ClassVar[list[object]] = []
-    """In a forked child: the parent's stores. Never used, and never finalised: that would close its connections."""
+    _forking: ClassVar[threading.Lock] = threading.Lock()
+    _held: ClassVar[list[Lane]] = []
+    """While a fork is under way: threads that stand still."""
+    _inherited: ClassVar[list["Store"]] = []
+    """In a forked child: stores of the parent, whose connections are to be closed before others are opened."""
+    _left_behind: ClassVar[list["Store"]] = []
+    """Those that were in use at the fork. Never used, and never finalised: that would close their connections."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -54,26 +64,62 @@ class Store:
     def join(cls, path: str) -> "Store":
         """The store of this file, made at the first call."""
         with cls._lock:
+            cls._disown()
             store = cls._stores.get(path)
             if store is None:
                 store = cls._stores[path] = cls(path)
             store._handles += 1
             return store
 
+    # --- forks -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def hold_still(cls) -> None:
+        """Before a fork: none of our threads is inside SQLite when it happens."""
+        cls._forking.acquire()
+        ends_at = SystemClock().monotonic() + _STILL
+        lanes = [lane for store in list(cls._stores.values()) for lane in store._lanes()]  # noqa: SLF001
+        cls._held = [lane for lane in lanes if lane.hold(max(0.0, ends_at - SystemClock().monotonic()))]
+
+    @classmethod
+    def go_on(cls) -> None:
+        """After it, in the parent."""
+        for lane in cls._held:
+            lane.let_go()
+        cls._held = []
+        cls._forking.release()
+
     @classmethod
     def leave_behind(cls) -> None:
-        """In a forked child: forgets the parent's stores without touching them, but for the turn. A lock on that is
-        held for as long as any process has it open: the child would keep it where the parent is killed in a commit."""
-        cls._lock = threading.Lock()
+        """After it, in the child: forgets the parent's stores without touching them, but for the turn. A lock on that
+        is held for as long as any process has it open: the child would keep it where the parent is killed in a
+        commit."""
+        cls._lock, cls._forking = threading.Lock(), threading.Lock()
         for store in cls._stores.values():
             store.let_go_of_turn()
-        cls._left_behind.append(cls._stores)
-        cls._stores = {}
+            (cls._inherited if all(lane in cls._held for lane in store._lanes()) else cls._left_behind).append(store)  # noqa: SLF001
+        cls._stores, cls._held = {}, []
+
+    @classmethod
+    def _disown(cls) -> None:
+        """In a child that opens a file of its own. SQLite keeps one account of a file's locks for the whole process,
+        and a fork copies the account, not the locks: whatever the child opened beside the parent's connections would
+        hold none, or find the file locked for good. Closed here, they take nothing from the parent."""
+        inherited, cls._inherited = cls._inherited, []
+        for store in inherited:
+            store.reader.disconnect()
+            if store._writer is not None:  # noqa: SLF001
+                store._writer.disconnect()  # noqa: SLF001
+
+    def _lanes(self) -> Sequence[Lane]:
+        return [self.reader.lane] if self._writer is None else [self.reader.lane, self._writer.lane]
 
     def let_go_of_turn(self) -> None:
         """In a forked child."""
         if self._writer is not None:
             self._writer.let_go_of_turn()
+
+    # --- life --------------------------------------------------------------------------------------------------------
 
     async def leave(self, loop: asyncio.AbstractEventLoop) -> None:
         """The last one ends the threads, and waits until they have let go of the file."""
@@ -170,4 +216,4 @@ def _begin(connection: sqlite3.Connection, path: str, patience: float) -> None:
             return
 
 
-os.register_at_fork(after_in_child=Store.leave_behind)
+os.register_at_fork(before=Store.hold_still, after_in_parent=Store.go_on, after_in_child=Store.leave_behind)

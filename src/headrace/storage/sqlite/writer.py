@@ -41,12 +41,17 @@ class Writer:
         self.read_only = False
         self._is_durable = False
         self._checkpointer = Checkpointer(path, self._turn)
-        self._lane = Lane("headrace-sqlite-writer", MOST_ROWS, self._serve, self._rest, self._end)
-        self.submit, self.stop = self._lane.submit, self._lane.stop
+        self.lane = Lane("headrace-sqlite-writer", MOST_ROWS, self._serve, self._rest, self._end)
+        self.submit, self.stop = self.lane.submit, self.lane.stop
 
     def let_go_of_turn(self) -> None:
         """In a forked child, which has no such thread."""
         self._turn.close()
+
+    def disconnect(self) -> None:
+        """In a forked child, before anything is opened anew."""
+        if self._connection is not None:
+            self._close(self._connection)
 
     def _rest(self) -> float | None:
         if self._wal.is_lost:  # a checkpoint would write what was refused over what is newer
@@ -92,7 +97,7 @@ class Writer:
         else:
             done = self._run_all(connection, operations, moved)
         # A claim that an insert has brought about comes while that runs: together they cost one sync, not two.
-        late = self._lane.late()
+        late = self.lane.late()
         batch += late
         done += self._run_all(connection, late, moved)
         write_counts(connection, moved)
@@ -236,7 +241,7 @@ class Writer:
 
     def _make_room(self) -> None:
         now = self._clock.monotonic()
-        if not self._lane.is_busy():
+        if not self.lane.is_busy():
             self._turn_began = now
         elif now - self._turn_began > _LONGEST_TURN:
             self._backoff.yield_turn()
