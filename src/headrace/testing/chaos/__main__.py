@@ -13,6 +13,9 @@ import msgspec
 
 from headrace.testing.chaos.backends import BACKENDS
 from headrace.testing.chaos.driver import Run, commit
+from headrace.testing.chaos.machine.courses import COURSES, LACKING, lacks
+from headrace.testing.chaos.machine.rights import enter, may_mount
+from headrace.testing.chaos.machine.run import CourseRun
 from headrace.testing.chaos.outcome import Outcome, Report, Request, total
 from headrace.testing.chaos.scenarios import SCENARIOS
 from headrace.testing.history.report import as_line
@@ -23,6 +26,13 @@ _SHOWN = 10
 def main(arguments: Sequence[str]) -> int:
     """0 where nothing happened that may not."""
     given = _parser().parse_args(arguments)
+    course = COURSES.get(given.scenario)
+    if course is not None and course.mounts and not may_mount():
+        enter(arguments)
+    lacking = lacks(given.scenario)
+    if lacking is not None:
+        print(f"scenario {given.scenario} needs {lacking}", file=sys.stderr)
+        return LACKING
     request = Request(
         given.storage,
         given.kills,
@@ -52,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(request: Request, where: Path | None, *, keep: bool) -> Outcome:
     """One storm, in a folder that is removed where all went well."""
     folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-", dir=where))
-    outcome = Run(request, folder, _tell).run()
+    outcome = (CourseRun if request.scenario in COURSES else Run)(request, folder, _tell).run()
     _tell("")
     if outcome.is_good and not keep:
         shutil.rmtree(folder)
@@ -85,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn (default: 1)")
     parser.add_argument("--seconds", type=float, help="end the storm after so many, whatever number of kills")
     parser.add_argument("--slices", type=int, default=1, help="so many storms share the kills, each with the next seed")
-    parser.add_argument("--scenario", choices=sorted(SCENARIOS), default="storm", help="what else happens")
+    parser.add_argument("--scenario", choices=sorted({*SCENARIOS, *COURSES}), default="storm", help="what else happens")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the scenario")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that is known of the run there")
     parser.add_argument("--folder", type=Path, help="where the run has its files (default: the system's)")

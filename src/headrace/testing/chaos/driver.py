@@ -3,7 +3,7 @@
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -31,10 +31,12 @@ _ORPHANS = 40.0
 class Run:
     """One store, one storm."""
 
+    scenarios: Mapping[str, type[Scenario]] = SCENARIOS
+
     def __init__(self, request: Request, folder: Path, tell: Tell) -> None:
         self._request, self._folder, self._tell = request, folder, tell
         self._dice = Dice(request.seed)
-        self._scenario: Scenario = SCENARIOS[request.scenario](request.wishes, self._dice.of("scenario"))
+        self._scenario = self.scenarios[request.scenario](request.wishes, self._dice.of("scenario"))
         self._backend = BACKENDS[request.storage]
         self._station = Station(
             url=self._backend.make(folder / "store"),

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 
 from headrace.model.errors import StoreError
 from headrace.testing.chaos import keeping
+from headrace.testing.chaos.machine.forker import fork
+from headrace.testing.chaos.machine.once import produce_once
 from headrace.testing.chaos.operating import claim, operate
 from headrace.testing.chaos.producer import ask, produce
 from headrace.testing.chaos.station import Station
@@ -34,6 +36,8 @@ def supervisor_command(processes: int) -> list[str]:
 ROLES: Mapping[str, Callable[[Station], int]] = {
     "worker": work,
     "producer": produce,
+    "once": produce_once,
+    "forker": fork,
     "operator": operate,
     "claimer": claim,
     "opener": keeping.open_store,
