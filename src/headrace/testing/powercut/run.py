@@ -1,0 +1,64 @@
+"""Records a program, cuts its power again and again, and looks at what is left."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from headrace.testing.dice import Dice
+from headrace.testing.powercut.aftermath import STORE, examine
+from headrace.testing.powercut.disk import Disk
+from headrace.testing.powercut.promises import Aftermath, Promises
+from headrace.testing.powercut.recording import Operation, Say, Sync, SyncFolder, Write, record
+from headrace.testing.powercut.verdict import Verdict, sum_up
+
+ROUNDS = 25
+"""Inserts of each producer in each session."""
+_CUTS = 250
+"""Of one recording, at most: then another is made."""
+
+
+def cut_power(cuts: int, seed: int, durability: str = "full", rounds: int = ROUNDS) -> Verdict:
+    """The verdict on so many power cuts. ``durability``: full, normal; or off, which no store offers."""
+    aftermaths: list[Aftermath] = []
+    recordings = writes = syncs = uncertain = 0
+    while len(aftermaths) < cuts:
+        recordings += 1
+        dice = Dice(f"{seed}/{recordings}")
+        operations = record_workload(f"{seed}/{recordings}", durability, rounds)
+        writes += sum(isinstance(operation, Write) for operation in operations)
+        syncs += sum(isinstance(operation, Sync | SyncFolder) for operation in operations)
+        for unsynced, aftermath in _cut(operations, min(_CUTS, cuts - len(aftermaths)), dice):
+            uncertain += unsynced > 0
+            aftermaths.append(aftermath)
+    return sum_up(
+        aftermaths,
+        durability=durability,
+        seed=seed,
+        recordings=recordings,
+        writes=writes,
+        syncs=syncs,
+        uncertain=uncertain,
+    )
+
+
+def record_workload(seed: str, durability: str, rounds: int) -> Sequence[Operation]:
+    """What the workload asked of its disk, on a store that it makes itself."""
+    with tempfile.TemporaryDirectory(prefix="headrace-powercut-") as base:
+        folder, channel = Path(base, "store"), Path(base, "said")
+        folder.mkdir()
+        program = ["-m", "headrace.testing.powercut.workload"]
+        arguments = [*program, str(folder / STORE), str(channel), seed, str(rounds), durability]
+        return record(arguments, folder, channel, Path(base, "trace"))
+
+
+def _cut(operations: Sequence[Operation], cuts: int, dice: Dice) -> Iterator[tuple[int, Aftermath]]:
+    """At so many moments, in their order: how much was not synced, and what came of it."""
+    moments = sorted(dice.whole(0, len(operations)) for _ in range(cuts))
+    disk, promises, done = Disk(), Promises(), 0
+    for number, moment in enumerate(moments):
+        for operation in operations[done:moment]:
+            disk.take(operation)
+            if isinstance(operation, Say):
+                promises.hear(operation.text)
+        done = moment
+        yield disk.unsynced, examine(disk.cut(dice.of(f"cut {number}")), promises)

@@ -1,0 +1,82 @@
+"""What many power cuts came to."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headrace.testing.powercut.promises import Aftermath
+
+_SHOWN = 20
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Of all cuts together."""
+
+    durability: str
+    seed: int
+    recordings: int
+    writes: int
+    syncs: int
+    """Of files and folders, that the recorded program waited for."""
+    cuts: int
+    uncertain: int
+    """Of these, with something not synced at that moment."""
+    promised: int
+    """Acknowledgements looked for again, over all cuts."""
+    lost: int
+    cuts_with_losses: int
+    ghosts: int
+    holes: int
+    damaged: int
+    """Stores that could not be opened or contradict themselves."""
+    examples: Sequence[str] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the store kept what it promises: at ``full`` everything, at ``normal`` all but the last."""
+        whole = not (self.ghosts or self.holes or self.damaged)
+        return whole and (self.durability != "full" or not self.lost)
+
+    def line(self) -> str:
+        """In one line."""
+        bound = f", with 95 % confidence fewer than {3 / self.cuts:.2%} of cuts lose any" if not self.lost else ""
+        return (
+            f"power cuts at durability={self.durability}, seed {self.seed}: {self.cuts:,} cuts "
+            f"({self.uncertain:,} with unsynced writes) of {self.recordings} recordings, {self.writes:,} writes and "
+            f"{self.syncs:,} syncs; of {self.promised:,} acknowledgements {self.lost:,} lost, in "
+            f"{self.cuts_with_losses:,} cuts; {self.ghosts:,} ghosts, {self.holes:,} holes, {self.damaged:,} damaged "
+            f"stores{bound}: {'holds' if self.holds else 'DOES NOT HOLD'}"
+        )
+
+
+def sum_up(
+    aftermaths: Sequence[Aftermath],
+    *,
+    durability: str,
+    seed: int,
+    recordings: int,
+    writes: int,
+    syncs: int,
+    uncertain: int,
+) -> Verdict:
+    """The verdict on these."""
+    wrong = [text for after in aftermaths for text in (after.damaged, *after.ghosts, *after.holes) if text]
+    if durability == "full":
+        wrong += [text for after in aftermaths for text in after.lost]
+    whole = [after for after in aftermaths if after.damaged is None]
+    return Verdict(
+        durability=durability,
+        seed=seed,
+        recordings=recordings,
+        writes=writes,
+        syncs=syncs,
+        cuts=len(aftermaths),
+        uncertain=uncertain,
+        promised=sum(after.promised for after in aftermaths),
+        lost=sum(len(after.lost) for after in whole),
+        cuts_with_losses=sum(bool(after.lost) for after in whole),
+        ghosts=sum(len(after.ghosts) for after in whole),
+        holes=sum(len(after.holes) for after in whole),
+        damaged=len(aftermaths) - len(whole),
+        examples=wrong[:_SHOWN],
+    )
