@@ -22,7 +22,7 @@ from headrace.testing.powercut.promises import COUNT, Aftermath, Promises
 
 STORE = "jobs.db"
 """The name of the store in its folder."""
-_MEMORY = Path("/dev/shm")  # noqa: S108 - only files of a folder of our own
+_MEMORY = Path("/dev/shm")
 _PAGE = 1_000
 
 

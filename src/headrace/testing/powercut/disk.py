@@ -1,9 +1,9 @@
 """A disk that keeps what was synced, and of the rest whatever it likes.
 
 Of what a file was given since its last sync, any part may be there when the power is gone: nothing, all, the first
-writes, or any of them; one of them torn between two sectors. Names in the folder are certain once the folder was synced;
-until then each name may stand for what it stood for at any moment since. What is outside a write is never harmed, which
-is what SQLite relies on too.
+writes, or any of them; one of them torn between two sectors. Names in the folder are certain once the folder was
+synced; until then each name may stand for what it stood for at any moment since. What is outside a write is never
+harmed, which is what SQLite relies on too.
 """
 
 from collections.abc import Mapping, Sequence

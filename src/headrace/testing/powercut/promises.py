@@ -107,11 +107,7 @@ class Promises:
             if job_id in jobs and _reached(jobs[job_id]) < reached
         ]
         ghosts = [f"{job_id} was refused" for job_id in self._refused if job_id in jobs]
-        ghosts += [
-            f"{job_id} was never asked for"
-            for job_id in jobs
-            if job_id not in {**self._begun} and job_id not in self._refused
-        ]
+        ghosts += [f"{job_id} was never asked for" for job_id in jobs.keys() - self._begun.keys() - self._refused]
         ghosts += [
             f"{job.id} is {job.state} for nothing"
             for job in jobs.values()

@@ -17,7 +17,7 @@ _CALLS = (
 _LONGEST = 4_000_000
 """Bytes of one write that are written down."""
 _LINE = re.compile(
-    r"(\d+) (?:(\w+)\((.*)\) += (-?\d+)|(\w+)\((.*) <unfinished \.\.\.>|<\.\.\. (\w+) resumed>(.*)\) += (-?\d+))"
+    r"(\d+) +(?:(\w+)\((.*)\) += (-?\d+)|(\w+)\((.*) <unfinished \.\.\.>|<\.\.\. (\w+) resumed>(.*)\) += (-?\d+))"
 )
 _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 _PATH = re.compile(r"(\d+|AT_FDCWD)<((?:\\x[0-9a-f]{2})*)>")
@@ -92,7 +92,11 @@ def record(arguments: Sequence[str], folder: Path, channel: Path, trace: Path) -
         kind = NoRecorder if not trace.exists() or not trace.stat().st_size else RuntimeError
         raise kind(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
     with trace.open() as lines:
-        return list(Reader(folder, channel).read(lines))
+        operations = list(Reader(folder, channel).read(lines))
+    for kind in (Write, Sync, Say):
+        if not any(isinstance(operation, kind) for operation in operations):
+            raise NotModelled(f"the trace shows no {kind.__name__}: it can't be understood")
+    return operations
 
 
 class Reader:

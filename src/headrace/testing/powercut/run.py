@@ -1,8 +1,10 @@
 """Records a program, cuts its power again and again, and looks at what is left."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from headrace.testing.dice import Dice
 from headrace.testing.powercut.aftermath import STORE, examine
@@ -17,8 +19,11 @@ _CUTS = 250
 """Of one recording, at most: then another is made."""
 
 
-def cut_power(cuts: int, seed: int, durability: str = "full", rounds: int = ROUNDS) -> Verdict:
-    """The verdict on so many power cuts. ``durability``: full, normal; or off, which no store offers."""
+def cut_power(
+    cuts: int, seed: int, durability: str = "full", rounds: int = ROUNDS, keep: Path | None = None
+) -> Verdict:
+    """The verdict on so many power cuts. ``durability``: full, normal; or off, which no store offers. In the folder
+    ``keep`` the files of stores that were found damaged are left."""
     aftermaths: list[Aftermath] = []
     recordings = writes = syncs = uncertain = 0
     while len(aftermaths) < cuts:
@@ -27,9 +32,11 @@ def cut_power(cuts: int, seed: int, durability: str = "full", rounds: int = ROUN
         operations = record_workload(f"{seed}/{recordings}", durability, rounds)
         writes += sum(isinstance(operation, Write) for operation in operations)
         syncs += sum(isinstance(operation, Sync | SyncFolder) for operation in operations)
-        for unsynced, aftermath in _cut(operations, min(_CUTS, cuts - len(aftermaths)), dice):
+        for unsynced, files, aftermath in _cut(operations, min(_CUTS, cuts - len(aftermaths)), dice):
             uncertain += unsynced > 0
             aftermaths.append(aftermath)
+            if keep is not None and (aftermath.damaged or (durability == "full" and aftermath.lost)):
+                _leave(files, aftermath, keep / f"cut-{len(aftermaths)}")
     return sum_up(
         aftermaths,
         durability=durability,
@@ -51,8 +58,18 @@ def record_workload(seed: str, durability: str, rounds: int) -> Sequence[Operati
         return record(arguments, folder, channel, Path(base, "trace"))
 
 
-def _cut(operations: Sequence[Operation], cuts: int, dice: Dice) -> Iterator[tuple[int, Aftermath]]:
-    """At so many moments, in their order: how much was not synced, and what came of it."""
+def _leave(files: Mapping[str, bytes], aftermath: Aftermath, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    (folder / "aftermath.json").write_bytes(msgspec.json.format(msgspec.json.encode(aftermath)))
+
+
+def _cut(
+    operations: Sequence[Operation], cuts: int, dice: Dice
+) -> Iterator[tuple[int, Mapping[str, bytes], Aftermath]]:
+    """At so many moments, in their order: how much was not synced, the files that were left, and what is wrong with
+    them."""
     moments = sorted(dice.whole(0, len(operations)) for _ in range(cuts))
     disk, promises, done = Disk(), Promises(), 0
     for number, moment in enumerate(moments):
@@ -61,4 +78,5 @@ def _cut(operations: Sequence[Operation], cuts: int, dice: Dice) -> Iterator[tup
             if isinstance(operation, Say):
                 promises.hear(operation.text)
         done = moment
-        yield disk.unsynced, examine(disk.cut(dice.of(f"cut {number}")), promises)
+        files = disk.cut(dice.of(f"cut {number}"))
+        yield disk.unsynced, files, examine(files, promises)

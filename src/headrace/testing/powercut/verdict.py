@@ -1,5 +1,6 @@
 """What many power cuts came to."""
 
+import sqlite3
 from collections.abc import Sequence
 
 import msgspec
@@ -13,7 +14,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Of all cuts together."""
 
     durability: str
+    """That of the store: full or normal; or off, which no store offers."""
     seed: int
+    sqlite: str
+    """Its version."""
     recordings: int
     writes: int
     syncs: int
@@ -33,9 +37,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the store kept what it promises: at ``full`` everything, at ``normal`` all but the last."""
-        whole = not (self.ghosts or self.holes or self.damaged)
-        return whole and (self.durability != "full" or not self.lost)
+        """Whether the store kept what it promises: at ``full`` everything, at ``normal`` all but the last. ``off``
+        promises nothing, and what holds is that its losses are seen."""
+        match self.durability:
+            case "full":
+                return not (self.lost or self.ghosts or self.holes or self.damaged)
+            case "normal":
+                return not (self.ghosts or self.holes or self.damaged)
+            case _:
+                return self.lost + self.damaged > 0
 
     def line(self) -> str:
         """In one line."""
@@ -67,6 +77,7 @@ def sum_up(
     return Verdict(
         durability=durability,
         seed=seed,
+        sqlite=sqlite3.sqlite_version,
         recordings=recordings,
         writes=writes,
         syncs=syncs,

@@ -15,6 +15,7 @@ from headrace.model.record import KV, Put
 from headrace.model.retry import RetryPolicy
 from headrace.storage.contract import Demand
 from headrace.storage.sqlite import SqliteStorage, checkpoint, writer
+from headrace.storage.sqlite.connecting import connect_writer
 from headrace.system.clock import SystemClock
 from headrace.system.ids import Ids
 from headrace.testing.dice import Dice
@@ -115,7 +116,7 @@ def main(path: str, channel: str, seed: str, rounds: int, durability: str) -> No
     seen."""
     checkpoint._LARGE = _CHECKPOINT  # noqa: SLF001 - from outside: no option of a store
     if durability == "off":
-        writer.connect_writer = _careless
+        vars(writer)["connect_writer"] = _careless
     descriptor = os.open(channel, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for session in range(_SESSIONS):
         storage = SqliteStorage(path, durability="normal" if durability == "off" else durability)
@@ -123,12 +124,10 @@ def main(path: str, channel: str, seed: str, rounds: int, durability: str) -> No
 
 
 def _careless(path: str, *, durable: bool) -> sqlite3.Connection:
-    connection = _connect(path, durable=durable)
+    connection = connect_writer(path, durable=durable)
     connection.execute("PRAGMA synchronous = OFF")
     return connection
 
-
-_connect = writer.connect_writer
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
