@@ -1,5 +1,6 @@
 """The fixture ``headrace`` as users meet it: suites of their own, in a folder of their own, that pass and that fail."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -833,3 +834,13 @@ def test_background_work_is_refused_with_a_way_out(suite: pytest.Pytester) -> No
         "def test(headrace):\n    with app.background():\n        ...\n",
         "nothing runs in the background of a test: call drain() or advance() of the fixture `headrace`*",
     )
+
+
+def test_the_tests_of_the_how_to_page_pass(pytester: pytest.Pytester) -> None:
+    page = Path(__file__).parents[2] / "docs/how-to/test-your-tasks.md"
+    for name, text in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S):
+        (pytester.path / name).write_text(text, encoding="utf-8")
+    options = ("-q", "-p", "pytest_headrace", "-p", "no:hypothesispytest", "-p", "no:cacheprovider", "-W", "error")
+    pytester.runpytest_inprocess(*options).assert_outcomes(passed=4)
+    (pytester.path / "conftest.py").unlink()
+    pytester.runpytest_inprocess(*options, "-o", "headrace_app=shop:app").assert_outcomes(passed=4)

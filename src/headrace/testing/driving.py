@@ -163,8 +163,10 @@ class DriveLoop(asyncio.SelectorEventLoop):
         """Real seconds to wait for something outside: none where every handler sleeps."""
         for attempt in [attempt for attempt in self._sleeps if attempt not in self.under_way]:
             del self._sleeps[attempt]
+        if not self.under_way:
+            return _PATIENCE if self._is_patient else 0.0
         asleep = all(any(map(self._is_alive, self._sleeps.get(attempt, ()))) for attempt in self.under_way)
-        return 0.0 if asleep and not self._is_patient else _PATIENCE
+        return 0.0 if asleep else _PATIENCE
 
 
 class Driver:
