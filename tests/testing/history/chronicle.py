@@ -5,7 +5,8 @@ from typing import Any
 
 from headrace.model.job import Encoding, Job, Options
 from headrace.model.state import State
-from headrace.testing.history.checker import check
+from headrace.testing.history.checker import FAMILIES, check, scope_of
+from headrace.testing.history.index import Index
 from headrace.testing.history.records import (
     Answer,
     AnyRecord,
@@ -21,6 +22,7 @@ from headrace.testing.history.records import (
     Started,
     Wanted,
 )
+from headrace.testing.history.scope import Scope
 from headrace.testing.history.verdict import Kind, Verdict, Violation
 
 PRODUCER = "producer"
@@ -125,11 +127,31 @@ class Chronicle:
     def check(self, **options: Any) -> Verdict:
         return check(self.records, **options)
 
-    def only(self, kind: Kind, **options: Any) -> Violation:
-        """The one violation of this history, which is of this kind, both where order counts and where it doesn't."""
-        violations = self.check(**options).violations
-        assert [violation.kind for violation in violations] == [kind], violations
-        return violations[0]
+    def only(self, kind: Kind, *, exact: bool = True, **options: Any) -> Violation:
+        """The one violation of this history, which is of this kind. Its records show it, and none is too many."""
+        violations = self.check(exact=exact, **options).violations
+        assert [violation.kind for violation in violations] == [kind], "\n".join(one.what for one in violations)
+        (violation,) = violations
+        index = Index(self.records, Scope(exact=exact, **options))
+        scope = scope_of(index)
+        assert shows(violation.records, violation, scope)
+        for place in range(len(violation.records)):
+            rest = [*violation.records[:place], *violation.records[place + 1 :]]
+            assert not shows(rest, violation, scope), f"it is seen without {violation.records[place]}"
+        return violation
+
+    def is_good(self, **options: Any) -> bool:
+        """Whether no violation is found, in whatever way one looks."""
+        for exact in (True, False):
+            violations = self.check(exact=exact, **options).violations
+            assert not violations, "\n".join(one.what for one in violations)
+        return True
+
+
+def shows(records: Sequence[AnyRecord], violation: Violation, scope: Scope) -> bool:
+    """Whether the violation can be seen in these records."""
+    found = (finding for family in FAMILIES for finding in family(Index(records, scope)))
+    return any((finding.kind, finding.what) == (violation.kind, violation.what) for finding in found)
 
 
 def names(records: Sequence[AnyRecord]) -> list[str]:

@@ -31,17 +31,9 @@ def told(index: Index, job: str, call: Call, place: int) -> Told:
     return Told.REFUSED if answer.certain else Told.UNKNOWN
 
 
-def promise(index: Index, job: str, life: Life) -> int | None:
-    """Where the job was promised first."""
-    for call, place in life.asked:
-        if told(index, job, call, place) is Told.PROMISED:
-            return call.answered
-    return None
-
-
 def may_exist(index: Index, job: str, life: Life) -> bool:
     """Whether somebody asked for it and was not told that it was left out."""
-    if life.brought:
+    if life.brought or life.promised is not None:
         return True
     return any(told(index, job, call, place) in _HOPES for call, place in life.asked)
 
@@ -63,7 +55,7 @@ def commands(life: Life, *names: str) -> list[tuple[int, Ordering]]:
 
 def may_be_final(life: Life) -> bool:
     """Whether something is known that can have made the job final."""
-    return any(move.state in FINAL for _, move in life.moves()) or bool(commands(life, "cancel"))
+    return any(move.state in FINAL for _, move in life.moves) or bool(commands(life, "cancel"))
 
 
 def may_be_gone(index: Index, life: Life) -> bool:

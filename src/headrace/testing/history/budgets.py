@@ -22,7 +22,7 @@ def find_miscounts(index: Index) -> Iterator[Finding]:
         if len(life.granted) < 2 or may_be_reborn(index, life):
             continue
         moves: dict[int, list[tuple[int, Settled]]] = {}
-        for place, settled in life.moves():
+        for place, settled in life.moves:
             moves.setdefault(settled.generation, []).append((place, settled))
         generations = life.generations()
         for before, after in pairwise(generations):

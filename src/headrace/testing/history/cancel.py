@@ -15,7 +15,7 @@ def find_revived(index: Index) -> Iterator[Finding]:
     for job, life in index.lives.items():
         if may_be_reborn(index, life):
             continue
-        for place, end in life.moves():
+        for place, end in life.moves:
             if end.state is State.CANCELLED:
                 for where, grant in life.granted:
                     if grant.generation > end.generation and not grant.rescued:
@@ -64,7 +64,7 @@ def _asked(life: Life, answered: int, ordered: Ordered) -> int | None:
 
 def _waited(life: Life, begin: int, end: int) -> bool:
     """Whether nobody held the job between these places, nor had it ended."""
-    left = {change.generation: place for place, change in life.moves()}
+    left = {change.generation: place for place, change in life.moves}
     for place, grant in life.granted:
         if place < end and left.get(grant.generation, end) >= begin:
             following = [
@@ -72,4 +72,4 @@ def _waited(life: Life, begin: int, end: int) -> bool:
             ]
             if not following:
                 return False
-    return not any(change.state in FINAL and place < end for place, change in life.moves())
+    return not any(change.state in FINAL and place < end for place, change in life.moves)

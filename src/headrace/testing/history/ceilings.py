@@ -31,7 +31,7 @@ def find_crowds(index: Index) -> Iterator[Finding]:
 
 def _runs(life: Life) -> Iterator[tuple[int, int | None]]:
     """From a claim to what put it back or ended it, by place; a rescue between leaves it running."""
-    ends = iter(place for place, _ in life.moves())
+    ends = iter(place for place, _ in life.moves)
     end: int | None = -1
     for place, grant in life.granted:
         if grant.rescued:
@@ -44,7 +44,7 @@ def _runs(life: Life) -> Iterator[tuple[int, int | None]]:
 def _sure_runs(life: Life) -> Iterator[tuple[int, int | None]]:
     """By instant: from when it was known to be given out to when its handler was last known to be at it, where the
     change that followed was let through."""
-    settled = {change.generation for _, change in life.moves()}
+    settled = {change.generation for _, change in life.moves}
     for _, grant in life.granted:
         if grant.generation in settled and not grant.rescued:
             own: list[tuple[int, Started | Ended]] = [*life.started, *life.ended]

@@ -23,8 +23,9 @@ from headrace.testing.history import (
 )
 from headrace.testing.history.counting import count
 from headrace.testing.history.finding import Family
-from headrace.testing.history.index import Index, Scope
+from headrace.testing.history.index import Index
 from headrace.testing.history.records import AnyRecord, Stepped
+from headrace.testing.history.scope import Scope
 from headrace.testing.history.shrinking import shrink
 from headrace.testing.history.verdict import Kind, Verdict, Violation
 
@@ -68,7 +69,7 @@ def check(
     have ended; None: it must have by the end of the history. ``budget``: crashes that make a job dead.
     """
     index = Index(records, Scope(exact=exact, patience=patience, budget=budget))
-    index.scope = _scope(index)
+    index.scope = scope_of(index)
     shrunk: Counter[Kind] = Counter()
     violations = [violation for family in FAMILIES for violation in _violations(index, family, shrunk)]
     return Verdict(violations, count(index, violations))
@@ -84,8 +85,8 @@ def _violations(index: Index, family: Family, shrunk: Counter[Kind]) -> Iterator
         yield Violation(finding.kind, finding.what, records)
 
 
-def _scope(index: Index) -> Scope:
-    """What the whole history tells about itself."""
+def scope_of(index: Index) -> Scope:
+    """Its scope, with what the whole history tells about itself."""
     ended = [life for life in index.lives.values() if life.ended]
     tasks = {wanted.task for life in ended if (wanted := life.wanted) is not None}
     return replace(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from headrace.testing.history.asking import asked_at, commands, may_be_final, may_exist, promise
+from headrace.testing.history.asking import asked_at, commands, may_be_final, may_exist
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index
 from headrace.testing.history.records import Died, Rows
@@ -17,6 +17,8 @@ def find_imbalance(index: Index) -> Iterator[Finding]:
     yield from _find_twins(index)
     if not index.scope.removed:
         return
+    if index.marks[Died] and not index.scope.exact:
+        return  # the killed may have brought jobs along, or removed some, and not said so
     removed = tuple(place for place, _ in index.removed)
     number = sum(record.number for _, record in index.removed)
     gone = [job for job, life in index.lives.items() if life.row is None and may_exist(index, job, life)]
@@ -25,8 +27,7 @@ def find_imbalance(index: Index) -> Iterator[Finding]:
         places = [place for job in gone for place in asked_at(index.lives[job])]
         yield Finding(Kind.CONSERVATION, what, tuple(gone), (*removed, *places, index.rows))
     surely = [job for job in gone if _was_there(index, job) and not commands(index.lives[job], "delete")]
-    complete = index.scope.exact or not index.marks[Died]
-    if len(surely) > number and complete:
+    if len(surely) > number:
         what = f"{len(surely)} final jobs are gone, and {number} were removed"
         places = [place for job in surely for place in asked_at(index.lives[job])]
         places += [place for job in surely for place, _ in index.lives[job].settled]
@@ -35,7 +36,7 @@ def find_imbalance(index: Index) -> Iterator[Finding]:
 
 def _was_there(index: Index, job: str) -> bool:
     life = index.lives[job]
-    return may_be_final(life) and (bool(life.granted) or promise(index, job, life) is not None)
+    return may_be_final(life) and (bool(life.granted) or life.promised is not None)
 
 
 def _find_twins(index: Index) -> Iterator[Finding]:

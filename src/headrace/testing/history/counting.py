@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from headrace.model.state import FINAL, State
-from headrace.testing.history.asking import Told, promise, told
+from headrace.testing.history.asking import Told, told
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import Bought, Died, Stopped
 from headrace.testing.history.verdict import Kind, Violation
@@ -52,7 +52,7 @@ def count(index: Index, violations: Sequence[Violation]) -> Mapping[str, int]:
 def _count_asking(index: Index, job: str, life: Life, counts: dict[str, int]) -> None:
     """A job counts once, however often it was asked for."""
     counts["asked"] += 1
-    if promise(index, job, life) is not None:
+    if life.promised is not None:
         counts["acknowledged"] += 1
         return
     answers = {told(index, job, call, place) for call, place in life.asked}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from headrace.model.job import Until
 from headrace.model.state import FINAL
-from headrace.testing.history.asking import Told, asked_at, commands, may_be_reborn, promise, told
+from headrace.testing.history.asking import Told, asked_at, commands, may_be_reborn, told
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Call, Index, Life, jobs_asked
 from headrace.testing.history.records import Answer, Ended, Granted, Started, Wanted
@@ -51,7 +51,7 @@ class Ruler:
         if not calls or may_be_reborn(self._index, life) or life.brought:
             return None
         first = min(call.asked for call in calls)
-        there = self._there(job, life)
+        there = self._there(life)
         surely_to, maybe_to = self._ends(life, wanted, first, there)
         released = [place for place, _ in commands(life, "cancel", "delete")]
         if released:
@@ -60,10 +60,10 @@ class Ruler:
             maybe_to = _EVER
         return Hold(_EVER if there is None else self.late(there), surely_to, job, self.early(first), maybe_to)
 
-    def _there(self, job: str, life: Life) -> int | None:
+    def _there(self, life: Life) -> int | None:
         """Where it surely was in the store."""
         seen = [places[0][0] for places in (life.granted, life.started) if places]
-        promised = promise(self._index, job, life)
+        promised = life.promised
         return min(seen if promised is None else [*seen, promised], default=None)
 
     def _ends(self, life: Life, wanted: Wanted, first: int, there: int | None) -> tuple[int, int]:
@@ -87,7 +87,7 @@ class Ruler:
         return (self.early(place) if by_first else -1), self.late(place)
 
     def _finished(self, life: Life) -> tuple[int, int]:
-        ends = [(place, change.generation) for place, change in life.moves() if change.state in FINAL]
+        ends = [(place, change.generation) for place, change in life.moves if change.state in FINAL]
         if self._index.scope.exact:
             if ends:
                 return self.early(ends[0][0]), self.late(ends[0][0])

@@ -48,7 +48,7 @@ def _find_early_due(index: Index, job: str, life: Life) -> Iterator[Finding]:
 def _find_short_delays(index: Index, job: str, life: Life) -> Iterator[Finding]:
     """Given out again before the delay of the change that put it back was over."""
     by_generation = {grant.generation: (place, grant) for place, grant in life.granted}
-    for place, settled in life.moves():
+    for place, settled in life.moves:
         following = by_generation.get(settled.generation + 1)
         if following is None or settled.delay is None or settled.state not in WAITING or following[1].rescued:
             continue

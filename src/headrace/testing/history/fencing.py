@@ -27,7 +27,7 @@ def find_stale_writes(index: Index) -> Iterator[Finding]:
                     what = f"{_said(job, settled)}, {stale[1]}"
                     yield Finding(Kind.STALE_WRITE, what, (job,), (stale[0], place))
         if len(life.settled) > 1:
-            yield from _find_second_writes(job, life.moves())
+            yield from _find_second_writes(job, life.moves)
         yield from _find_outrun(index, job, life)
 
 
@@ -99,7 +99,7 @@ def find_double_completions(index: Index) -> Iterator[Finding]:
     for job, life in index.lives.items():
         if len(life.settled) < 2 or may_be_reborn(index, life):
             continue
-        ends = [(place, end) for place, end in life.moves() if end.state in FINAL]
+        ends = [(place, end) for place, end in life.moves if end.state in FINAL]
         returns = commands(life, "retry")
         completions = sum(end.state is State.COMPLETED for _, end in ends)
         if len(ends) <= 1 + len(returns) and completions <= 1:
@@ -117,7 +117,7 @@ def find_returns(index: Index) -> Iterator[Finding]:
     for job, life in index.lives.items():
         if not life.settled or len(life.granted) < 2 or may_be_reborn(index, life):
             continue
-        for place, end in life.moves():
+        for place, end in life.moves:
             if end.state is not State.COMPLETED and (end.state is not State.DEAD or commands(life, "retry")):
                 continue
             after = [(where, grant) for where, grant in life.generations() if grant.generation > end.generation]

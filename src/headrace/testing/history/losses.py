@@ -6,7 +6,7 @@ import msgspec
 
 from headrace.model.schedule import SCHEDULE_HEADER
 from headrace.model.state import FINAL
-from headrace.testing.history.asking import asked_at, may_be_gone, may_exist, promise
+from headrace.testing.history.asking import asked_at, may_be_gone, may_exist
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life, jobs_asked
 from headrace.testing.history.records import Wanted
@@ -22,7 +22,7 @@ def find_losses(index: Index) -> Iterator[Finding]:
         row = life.row
         if row is not None and (row.state in FINAL or row.due_at > end):
             continue
-        promised = promise(index, job, life)
+        promised = life.promised
         if promised is None or (row is None and may_be_gone(index, life)):
             continue
         where = "nowhere" if row is None else f"{row.state}, due at {row.due_at}, under generation {row.generation}"
@@ -40,7 +40,7 @@ def find_stuck(index: Index) -> Iterator[Finding]:
         if row is None:
             continue
         if row.state not in FINAL:
-            if row.due_at <= end and promise(index, job, life) is None:
+            if row.due_at <= end and life.promised is None:
                 what = f"{job} is {row.state} at the end, at {end}, due at {row.due_at}; all was healed at {healed}"
                 yield Finding(Kind.STUCK, what, (job,), (*asked_at(life), index.healed, index.rows))
         elif patience is not None and row.finished_at is not None and index.scope.steady:

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from headrace.model.state import WAITING, State
-from headrace.testing.history.asking import asked_at, may_be_reborn, promise
+from headrace.testing.history.asking import asked_at, may_be_reborn
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import Granted
@@ -51,8 +51,10 @@ def find_inversions(index: Index) -> Iterator[Finding]:
         for place, grant in life.granted:
             if not grant.rescued:
                 grants[grant.queue].append((place, grant))
-        for queue, place, more in _delays(life):
-            delayed[queue].append((place, more))
+        wanted = life.wanted
+        if len(life.moves) > 1 or len(life.granted) > 1 or (wanted and (wanted.delay or wanted.due_at is not None)):
+            for queue, place, more in _delays(life):
+                delayed[queue].append((place, more))
         if not life.ordered and not may_be_reborn(index, life):
             for wait in _waits(index, job, life):
                 waits[wait.queue].append(wait)
@@ -63,25 +65,25 @@ def find_inversions(index: Index) -> Iterator[Finding]:
 def _waits(index: Index, job: str, life: Life) -> Iterator[Wait]:
     """Between what made it wait and the claim of the generation that follows."""
     by_generation = {grant.generation: (place, grant) for place, grant in life.granted}
-    begin = _came(index, job, life)
+    begin = _came(life)
     if begin is not None:
         wanted = life.wanted
         pending = wanted is not None and not wanted.delay and wanted.due_at is None
         yield from _wait(index, job, life, begin, by_generation.get(1), 0, pending, tuple(asked_at(life)))
-    for place, change in life.moves():
+    for place, change in life.moves:
         if change.state in WAITING:
             following = by_generation.get(change.generation + 1)
             pending = change.state is State.PENDING
             yield from _wait(index, job, life, place, following, change.generation, pending, (place,))
 
 
-def _came(index: Index, job: str, life: Life) -> int | None:
+def _came(life: Life) -> int | None:
     """From where on it surely was in the store."""
     brought = [place for place, change in life.brought if change.applied]
     wanted = life.wanted
     if brought:
         return brought[0] if wanted is None or wanted.key is None else None
-    return promise(index, job, life)
+    return life.promised
 
 
 def _wait(
@@ -112,7 +114,7 @@ def _delays(life: Life) -> Iterator[tuple[str, int, int]]:
     if wanted is not None and (wanted.delay or wanted.due_at is not None):
         yield wanted.queue, life.asked[0][0].asked, 1
         waiting = True
-    for place, change in (*life.moves(), (_NEVER, None)):
+    for place, change in (*life.moves, (_NEVER, None)):
         while grant is not None and grant[0] < place:
             if waiting:
                 yield grant[1].queue, grant[0], -1
@@ -128,8 +130,7 @@ def _sweep(
     """Claims in order; beside them heaps of what waits: for its time, and for a worker."""
     later: list[tuple[int, int, Wait]] = []
     ready: list[tuple[Key, int, Wait]] = []
-    came = noted = open_delays = 0
-    number = 0
+    came = noted = open_delays = number = 0
     while number < len(grants):
         batch = _batch(grants, number)
         number += len(batch)
@@ -138,22 +139,16 @@ def _sweep(
         while came < len(waits) and waits[came].begin < first:
             wait = waits[came]
             came += 1
-            if wait.end > last:
+            if wait.pending:
+                heappush(ready, (wait.key, wait.begin, wait))
+            else:
                 heappush(later, (wait.key[1], wait.begin, wait))
         while noted < len(delayed) and delayed[noted][0] < first:
             open_delays += delayed[noted][1]
             noted += 1
-        aside: list[tuple[int, int, Wait]] = []
-        while later and later[0][0] <= now:
-            item = heappop(later)
-            if item[2].end <= last:
-                continue
-            if item[2].pending or open_delays <= PROMOTED:
-                heappush(ready, (item[2].key, item[2].begin, item[2]))
-            else:
-                aside.append(item)
-        for item in aside:
-            heappush(later, item)
+        while later and later[0][0] <= now and open_delays <= PROMOTED:
+            _, begin, wait = heappop(later)
+            heappush(ready, (wait.key, begin, wait))
         while ready and ready[0][2].end <= last:
             heappop(ready)
         key, place, taken = max(((grant.priority, grant.due_at, grant.job), place, grant) for place, grant in batch)

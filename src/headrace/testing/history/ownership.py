@@ -49,7 +49,7 @@ def _find_second_starts(job: str, life: Life) -> Iterator[Finding]:
 
 def _find_taken(index: Index, job: str, life: Life) -> Iterator[Finding]:
     """In the order of the list: whoever is given a job finds it free, or its holder's lease run out."""
-    left = {settled.generation: place for place, settled in life.moves()}
+    left = {settled.generation: place for place, settled in life.moves}
     for (before, holder), (place, grant) in pairwise(life.granted):
         if before < left.get(holder.generation, -1) < place or grant.generation == holder.generation:
             continue

@@ -21,7 +21,7 @@ def find_wrong_results(index: Index) -> Iterator[Finding]:
         if row is not None and index.rows is not None and row.state is State.COMPLETED:
             yield from _judge_row(index, job, life, row)
         for place, settled in life.settled:
-            if settled.applied and settled.state is State.COMPLETED:
+            if settled.applied and settled.state is State.COMPLETED and settled.result is not None:
                 for where, ended in life.ended:
                     if ended.generation == settled.generation and not _is_same(ended.result, settled.result):
                         what = f"{job} was completed with {settled.result} under generation {settled.generation};"

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from headrace.testing.history.finding import Family, Finding
-from headrace.testing.history.index import Index, Life, Scope
+from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import AnyRecord, Enqueued, Enqueueing, Ordered, Ordering, Rows
+from headrace.testing.history.scope import Scope
 
 EFFORT = 20_000
 """How many records, all tries together, are looked at again to make one finding smaller."""
