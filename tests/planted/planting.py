@@ -1,0 +1,89 @@
+"""How a fault is planted: the text of one function, or one value of a module, is replaced from outside.
+
+A function keeps its identity and gets other code, so that whoever imported it runs the faulty one. A text that is not
+found is an error: a fault goes along with the code, or is taken out. Faults are planted in processes of their own, and
+so are never taken back.
+"""
+
+import __future__
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+
+class Proof(StrEnum):
+    """What is to catch a fault."""
+
+    SIMULATION = "simulation"
+    MEMORY = "tests/storage/test_conformance_memory.py"
+    SQLITE = "tests/storage/test_conformance_sqlite.py"
+    LEADER = "tests/runtime/test_leader.py"
+
+
+class Fault(NamedTuple):
+    """One plausible mistake."""
+
+    wrong: str
+    """What it does, in one sentence."""
+    disaster: str
+    """Where the like of it cost somebody their jobs."""
+    edits: Sequence[Callable[[], None]]
+    proof: Proof = Proof.SIMULATION
+
+    def plant(self) -> None:
+        """From now on this process does wrong."""
+        for edit in self.edits:
+            edit()
+
+
+def instead(function: Any, was: str, becomes: str, times: int = 1) -> Callable[[], None]:
+    """In the text of this function, ``becomes`` stands where ``was`` stood."""
+    return partial(_rewrite, inspect.unwrap(function), was, becomes, times)
+
+
+def _rewrite(function: FunctionType, was: str, becomes: str, times: int) -> None:
+    text = _text_of(function)
+    if text.count(was) != times:
+        raise LookupError(f"{function.__qualname__} has {text.count(was)} times, not {times}:\n{was}")
+    tree = ast.parse(text.replace(was, becomes))
+    definition = tree.body[0]
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
+    definition.decorator_list = []
+    flags = __future__.annotations.compiler_flag  # they may name what only its class knows
+    code = compile(tree, inspect.getfile(function), "exec", flags=flags, dont_inherit=True)
+    made: dict[str, Any] = {}
+    exec(code, function.__globals__, made)
+    faulty = made[definition.name].__code__
+    _TEXTS[function] = text.replace(was, becomes)
+    function.__code__ = faulty
+
+
+_TEXTS: dict[FunctionType, str] = {}
+"""Of functions that were rewritten: a fault may do two things to one of them."""
+
+
+def _text_of(function: FunctionType) -> str:
+    return _TEXTS.get(function) or textwrap.dedent(inspect.getsource(function))
+
+
+def value(module: ModuleType, name: str, becomes: object) -> Callable[[], None]:
+    """This name of a module stands for something else."""
+    return partial(setattr, module, name, becomes)
+
+
+def statement(module: ModuleType, queries: str, name: str, was: str, becomes: str, times: int = 1) -> Callable[[], None]:
+    """In one statement of the SQL that a module has loaded, ``becomes`` stands where ``was`` stood."""
+    return partial(_restate, module, queries, name, was, becomes, times)
+
+
+def _restate(module: ModuleType, queries: str, name: str, was: str, becomes: str, times: int) -> None:
+    loaded = getattr(module, queries)
+    if loaded[name].count(was) != times:
+        raise LookupError(f"the statement {name!r} has {loaded[name].count(was)} times, not {times}:\n{was}")
+    setattr(module, queries, {**loaded, name: loaded[name].replace(was, becomes)})
