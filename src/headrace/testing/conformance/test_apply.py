@@ -137,6 +137,18 @@ class TestGuards(Family):
         assert list(await stage.storage.records("kv")) == []
         assert (await stage.insert(key="k")).duplicate
 
+    @pytest.mark.parametrize(("worker", "off"), [("w", -1), ("w", 1), ("v", 0)])
+    async def test_the_fence_holds_among_many_completions(self, stage: Stage, worker: str, off: int) -> None:
+        """Plain completions: a storage may do all of them together, in a way of its own."""
+        jobs = [await stage.running(key=key) for key in "abc"]
+        changes = [lifecycle.complete(job, Returned(b"1")) for job in jobs]
+        changes[1] = Change(jobs[1].id, Held(worker, jobs[1].generation + off), changes[1].patch)
+        assert list(await stage.storage.apply([changes[1]])) == [STALE]
+        assert list(await stage.storage.apply(changes)) == [APPLIED, STALE, APPLIED]
+        assert await stage.job(jobs[1].id) == jobs[1]
+        assert (await stage.insert(key="b")).duplicate
+        assert await stage.number(State.COMPLETED) == 2
+
     @pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
     async def test_the_fence_holds_once_it_no_longer_runs(self, stage: Stage, order: Callable[[Job], Change]) -> None:
         job = await stage.running()
