@@ -1,6 +1,7 @@
 """The programs of a simulated cluster: workers, producers, operators, and one that claims by hand."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -85,6 +86,8 @@ class Programs:
             receipts = await self._enqueue(wanted)
             if receipts and self._dice.chance(0.1):
                 await self._wait_for(receipts[0].id)
+            elif receipts and self._dice.chance(0.1):
+                await self._regret(receipts[0].id)
 
     def _wishes(self) -> Sequence[Wanted]:
         number = 1 if self._dice.chance(0.85) else self._dice.whole(2, 12)
@@ -171,6 +174,12 @@ class Programs:
             Waited(at=self._witness.now, process=self._process, job=job.id, state=job.state, result=job.result)
         )
 
+    async def _regret(self, job_id: str) -> None:
+        """It wants the job stopped, about when that begins."""
+        await self._clock.sleep(self._dice.between(0, 2))
+        with suppress(HeadraceError):
+            await self._order("cancel", job_id)
+
     # --- an operator -------------------------------------------------------------------------------------------------
 
     async def operate(self) -> None:
@@ -187,7 +196,7 @@ class Programs:
         app, dice = self._app, self._dice
         match dice.whole(0, 9):
             case 0 | 1 | 2 | 3:
-                await self._order(dice.pick(("cancel", "cancel", "retry", "run_now")))
+                await self._order(dice.pick(("cancel", "cancel", "retry", "run_now")), self._pick_known())
             case 4:
                 await app.apause(dice.pick(QUEUES))
                 await self._clock.sleep(dice.between(0, 10))
@@ -195,10 +204,10 @@ class Programs:
             case 5:
                 await app.ascale("default", dice.pick((1, 3, None)))
             case 6:
-                await app.adead_letters(limit=3)
+                for dead in await app.adead_letters(limit=3):
+                    await self._order("retry", dead.id)
             case 7:
-                if self._known:
-                    await app.awhy(dice.pick(self._known))
+                await app.awhy(self._pick_known())
             case 8:
                 await app.aset_limit(LIMIT, rate="5/s", burst=5)
             case _:
@@ -206,10 +215,13 @@ class Programs:
                 await app.aworkers()
                 await app.ajobs(limit=5)
 
-    async def _order(self, command: str) -> None:
-        if not self._known:
-            return
-        job_id, witness, call = self._dice.pick(self._known), self._witness, self._witness.next_call()
+    def _pick_known(self) -> str:
+        """Mostly one of the latest: few of the others are at work."""
+        known = self._known or [self._app.ids.new()]
+        return self._dice.pick(known[-20:] if self._dice.chance(0.7) else known)
+
+    async def _order(self, command: str, job_id: str) -> None:
+        witness, call = self._witness, self._witness.next_call()
         witness.write(Ordering(at=witness.now, process=self._process, call=call, command=command, jobs=[job_id]))
         done: list[str] = []
         if command == "cancel":
