@@ -28,7 +28,7 @@ from headrace.testing.history.records import (
 )
 from headrace.testing.simulation.options import Options
 from headrace.testing.simulation.processes import PROCESS
-from headrace.testing.simulation.tasks import LIMIT, QUEUES, Tasks
+from headrace.testing.simulation.tasks import LIMIT, MAX_ATTEMPTS, QUEUES, Tasks
 from headrace.testing.simulation.witness import Witness
 
 _COMMON = ("quick", "quick", "quick", "flaky", "plain", "capped", "limited", "snoozing", "family", "noting")
@@ -111,6 +111,7 @@ class Programs:
             key=key,
             until=until,
             window=window,
+            max_attempts=MAX_ATTEMPTS,
         )
 
     def _told(self, wanted: Sequence[Wanted]) -> Sequence[Wanted]:

@@ -134,7 +134,15 @@ class Tasks:
                 at=self._witness.now,
                 process=PROCESS.get().name,
                 call=self._witness.next_call(),
-                jobs=[Wanted(id=job_id, task="quick", queue="default", parent=current().job.id)],
+                jobs=[
+                    Wanted(
+                        id=job_id,
+                        task="quick",
+                        queue="default",
+                        parent=current().job.id,
+                        max_attempts=MAX_ATTEMPTS,
+                    )
+                ],
             )
         )
         await self._clock.sleep(number % 4 / 4)
