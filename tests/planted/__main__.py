@@ -8,14 +8,13 @@ of tests, one on each line: the name of a fault and where to look for it, or a s
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-
-from tests.planted.hunting import Catch, all_faults, hashes_are_fixed, hunt, is_good, short
+from tests.planted.hunting import Catch, all_faults, hashes_are_fixed, hunt, is_good
 from tests.planted.planting import Fault, Proof
 
 ROOT = Path(__file__).resolve().parents[2]

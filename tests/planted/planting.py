@@ -77,7 +77,9 @@ def value(module: ModuleType, name: str, becomes: object) -> Callable[[], None]:
     return partial(setattr, module, name, becomes)
 
 
-def statement(module: ModuleType, queries: str, name: str, was: str, becomes: str, times: int = 1) -> Callable[[], None]:
+def statement(
+    module: ModuleType, queries: str, name: str, was: str, becomes: str, times: int = 1
+) -> Callable[[], None]:
     """In one statement of the SQL that a module has loaded, ``becomes`` stands where ``was`` stood."""
     return partial(_restate, module, queries, name, was, becomes, times)
 

@@ -1,5 +1,6 @@
-from headrace.interface.jobs import Jobs
 from tests.planted.planting import Fault, instead
+
+from headrace.interface.jobs import Jobs
 
 FAULT = Fault(
     wrong="An enqueue is acknowledged when it was sent, and not when it was done.",

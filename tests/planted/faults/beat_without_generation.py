@@ -1,5 +1,6 @@
-from headrace.storage.memory import leasing
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.storage.memory import leasing
 
 FAULT = Fault(
     wrong="A beat tells of lost jobs by their ids and not by their generations.",

@@ -1,5 +1,6 @@
-from headrace.model import lifecycle
 from tests.planted.planting import Fault, instead
+
+from headrace.model import lifecycle
 
 FAULT = Fault(
     wrong="A cancel that found the job waiting is written whatever the job is by then.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import claiming
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import claiming
 
 FAULT = Fault(
     wrong="Jobs are claimed in the order of their ids, whatever their priority and due time.",

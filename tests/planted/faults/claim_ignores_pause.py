@@ -1,5 +1,6 @@
-from headrace.storage.memory import claiming
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.storage.memory import claiming
 
 FAULT = Fault(
     wrong="A claim takes jobs of a paused queue.",

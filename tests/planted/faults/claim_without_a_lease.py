@@ -1,5 +1,6 @@
-from headrace.storage.memory import claiming
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.storage.memory import claiming
 
 FAULT = Fault(
     wrong="A claim is granted to a worker whose lease has run out.",

@@ -1,5 +1,6 @@
-from headrace.runtime.completer import Completer
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.completer import Completer
 
 FAULT = Fault(
     wrong="A change that could not be written is given up after the first try.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import applying, claiming
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import applying, claiming
 
 FAULT = Fault(
     wrong="The ceiling of a queue is held by a counter, which a rescue does not count down.",
@@ -20,9 +21,7 @@ FAULT = Fault(
         instead(
             applying._apply,
             "left.add(job.queue)",
-            "left.add(job.queue)\n"
-            "        if not job.rescued:\n"
-            "            store.__dict__['slots'][job.queue] -= 1",
+            "left.add(job.queue)\n        if not job.rescued:\n            store.__dict__['slots'][job.queue] -= 1",
         ),
     ],
 )

@@ -1,5 +1,6 @@
-from headrace.model import lifecycle
 from tests.planted.planting import Fault, instead
+
+from headrace.model import lifecycle
 
 FAULT = Fault(
     wrong="No number of crashes makes a job dead.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import inserting
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import inserting
 
 FAULT = Fault(
     wrong="An insert looks at the key before it looks whether the job is there already.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import pruning
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.storage.memory import pruning
 
 FAULT = Fault(
     wrong="A running job can be deleted.",

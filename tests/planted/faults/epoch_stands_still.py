@@ -1,5 +1,6 @@
-from headrace.runtime.leader import Leader
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.runtime.leader import Leader
 
 FAULT = Fault(
     wrong="A new leader takes over under the epoch of the old one.",

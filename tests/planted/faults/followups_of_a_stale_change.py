@@ -1,5 +1,6 @@
-from headrace.storage.memory import applying
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import applying
 
 FAULT = Fault(
     wrong="Follow-up jobs are inserted before the guard is looked at.",

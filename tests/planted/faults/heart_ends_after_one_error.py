@@ -1,5 +1,6 @@
-from headrace.runtime.heart import Heart
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.heart import Heart
 
 FAULT = Fault(
     wrong="A worker's heart stops beating after the first beat that fails.",

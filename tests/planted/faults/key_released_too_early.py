@@ -1,5 +1,6 @@
-from headrace.storage.memory import claiming
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import claiming
 
 FAULT = Fault(
     wrong="Every dedup key is given up at the claim, also one that holds until the end.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import applying
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import applying
 
 FAULT = Fault(
     wrong="A dead job that is sent back takes its key, whoever holds it by then.",

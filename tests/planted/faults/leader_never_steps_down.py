@@ -1,5 +1,6 @@
-from headrace.runtime.leader import Leader
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.runtime.leader import Leader
 
 FAULT = Fault(
     wrong="Who leads once believes so until it is told otherwise.",

@@ -1,5 +1,6 @@
-from headrace.runtime.strays import Strays
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.strays import Strays
 
 FAULT = Fault(
     wrong="Nobody looks for jobs of a claim whose answer was lost.",

@@ -1,5 +1,6 @@
-from headrace.runtime.rescuer import Rescuer
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.rescuer import Rescuer
 
 FAULT = Fault(
     wrong="Nobody looks for jobs of a rescue whose answer was lost.",

@@ -1,5 +1,6 @@
-from headrace.model import change
 from tests.planted.planting import Fault, instead
+
+from headrace.model import change
 
 FAULT = Fault(
     wrong="A change passes for whoever once held the job: only its state is looked at.",

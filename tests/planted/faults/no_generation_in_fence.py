@@ -1,5 +1,6 @@
-from headrace.model import change
 from tests.planted.planting import Fault, instead
+
+from headrace.model import change
 
 FAULT = Fault(
     wrong="The fence compares the worker and not the generation.",

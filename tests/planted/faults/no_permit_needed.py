@@ -1,5 +1,6 @@
-from headrace.runtime.producer import Producer
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.producer import Producer
 
 FAULT = Fault(
     wrong="A job starts although its limit had no permit for it.",

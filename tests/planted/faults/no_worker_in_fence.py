@@ -1,5 +1,6 @@
-from headrace.model import change
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.model import change
 
 FAULT = Fault(
     wrong="The fence compares the generation and not the worker.",

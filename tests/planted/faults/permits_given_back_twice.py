@@ -1,5 +1,6 @@
-from headrace.runtime.limiter import Limiter
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.limiter import Limiter
 
 FAULT = Fault(
     wrong="Permits that were not used come back twofold.",

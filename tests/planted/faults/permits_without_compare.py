@@ -1,5 +1,6 @@
-from headrace.runtime.limiter import Limiter
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.limiter import Limiter
 
 FAULT = Fault(
     wrong="Permits of a limit are taken without a look whether others took some meanwhile.",

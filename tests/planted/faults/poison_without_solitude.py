@@ -1,5 +1,6 @@
-from headrace.model import lifecycle
 from tests.planted.planting import Fault, instead
+
+from headrace.model import lifecycle
 
 FAULT = Fault(
     wrong="A job is dead after three crashes, whoever ran beside it.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import claiming
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import claiming
 
 FAULT = Fault(
     wrong="A job becomes due a second before its time.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import claiming
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import claiming
 
 FAULT = Fault(
     wrong="Only jobs that were delayed become due; those that wait for their next try do not.",

@@ -1,5 +1,6 @@
-from headrace.model import change
 from tests.planted.planting import Fault, instead
+
+from headrace.model import change
 
 FAULT = Fault(
     wrong="A rescuer takes a job over under the generation that its lost worker has.",

@@ -1,5 +1,6 @@
-from headrace.interface.running import Running
 from tests.planted.planting import Fault, instead
+
+from headrace.interface.running import Running
 
 FAULT = Fault(
     wrong="A worker's id is the name of its host.",

@@ -1,5 +1,6 @@
-from headrace.storage.memory import leasing
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import leasing
 
 FAULT = Fault(
     wrong="A rescue takes running jobs whether or not their worker's lease has run out.",

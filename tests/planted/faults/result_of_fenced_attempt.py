@@ -1,6 +1,7 @@
+from tests.planted.planting import Fault, instead, value
+
 from headrace.model.change import Patch
 from headrace.storage.memory import applying
-from tests.planted.planting import Fault, instead, value
 
 FAULT = Fault(
     wrong="A completion that came too late leaves its result all the same.",

@@ -1,5 +1,6 @@
-from headrace.model import change
 from tests.planted.planting import Fault, instead
+
+from headrace.model import change
 
 FAULT = Fault(
     wrong="A change does not move the due time: a failed job is tried again at once.",

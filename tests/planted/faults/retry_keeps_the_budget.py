@@ -1,5 +1,6 @@
-from headrace.model import lifecycle
 from tests.planted.planting import Fault, instead
+
+from headrace.model import lifecycle
 
 FAULT = Fault(
     wrong="A dead job that an operator sends back keeps its used-up attempts.",

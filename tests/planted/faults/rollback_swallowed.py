@@ -1,5 +1,6 @@
-from headrace.storage.memory import inserting
 from tests.planted.planting import Fault, instead
+
+from headrace.storage.memory import inserting
 
 FAULT = Fault(
     wrong="An insert whose record was changed by somebody else goes on without the record.",

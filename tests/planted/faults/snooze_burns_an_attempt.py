@@ -1,5 +1,6 @@
-from headrace.model import lifecycle
 from tests.planted.planting import Fault, instead
+
+from headrace.model import lifecycle
 
 FAULT = Fault(
     wrong="A handler that wants to be called later has lost an attempt.",

@@ -1,5 +1,6 @@
-from headrace.storage.sqlite import claiming
 from tests.planted.planting import Fault, Proof, statement
+
+from headrace.storage.sqlite import claiming
 
 FAULT = Fault(
     wrong="On SQLite, jobs are claimed in the order of their ids.",

@@ -1,5 +1,6 @@
-from headrace.storage.sqlite import applying
 from tests.planted.planting import Fault, Proof, statement
+
+from headrace.storage.sqlite import applying
 
 FAULT = Fault(
     wrong="On SQLite, many completions in one statement are fenced by their worker alone.",

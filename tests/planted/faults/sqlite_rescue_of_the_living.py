@@ -1,5 +1,6 @@
-from headrace.storage.sqlite import leasing
 from tests.planted.planting import Fault, Proof, statement
+
+from headrace.storage.sqlite import leasing
 
 FAULT = Fault(
     wrong="On SQLite, a rescue takes whatever runs, as soon as any lease has run out.",

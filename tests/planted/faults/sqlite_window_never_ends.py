@@ -1,5 +1,6 @@
-from headrace.storage.sqlite import keys
 from tests.planted.planting import Fault, Proof, statement
+
+from headrace.storage.sqlite import keys
 
 FAULT = Fault(
     wrong="On SQLite, a dedup window lasts until somebody tidies up.",

@@ -1,5 +1,6 @@
-from headrace.runtime.producer import Producer
 from tests.planted.planting import Fault, instead
+
+from headrace.runtime.producer import Producer
 
 FAULT = Fault(
     wrong="A worker looks for jobs only when it is told that there are some.",

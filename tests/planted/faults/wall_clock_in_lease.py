@@ -1,5 +1,6 @@
-from headrace.storage.memory.leases import BootTime
 from tests.planted.planting import Fault, Proof, instead
+
+from headrace.storage.memory.leases import BootTime
 
 FAULT = Fault(
     wrong="Leases are counted by the wall clock.",

@@ -93,9 +93,9 @@ def record(arguments: Sequence[str], folder: Path, channel: Path, trace: Path) -
         raise kind(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
     with trace.open() as lines:
         operations = list(Reader(folder, channel).read(lines))
-    for kind in (Write, Sync, Say):
-        if not any(isinstance(operation, kind) for operation in operations):
-            raise NotModelled(f"the trace shows no {kind.__name__}: it can't be understood")
+    for needed in (Write, Sync, Say):
+        if not any(isinstance(operation, needed) for operation in operations):
+            raise NotModelled(f"the trace shows no {needed.__name__}: it can't be understood")
     return operations
 
 

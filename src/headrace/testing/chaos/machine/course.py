@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from headrace.testing.chaos.fleet import Ship, wait_until
-from headrace.testing.chaos.ledger import SUFFIX, read
+from headrace.testing.chaos.ledger import SUFFIX
 from headrace.testing.chaos.scenarios import Scenario
 from headrace.testing.chaos.storm import Storm
+from headrace.testing.history.reading import read_history
 from headrace.testing.history.records import AnyRecord, Died, Ended, Enqueued, NotEnqueued
 
 ONCE = "once"
@@ -59,7 +60,7 @@ class Stand:
     def records(self, *names: str) -> list[AnyRecord]:
         """All that is written down by now; with ``names`` only by these processes."""
         paths = sorted(self.fleet.station.ledgers.glob("*" + SUFFIX))
-        return [record for path in paths if not names or path.stem in names for record in read(path)]
+        return list(read_history(path for path in paths if not names or path.stem in names))
 
     def acknowledged(self, *names: str) -> int:
         """How many enqueueing calls were answered."""
