@@ -23,6 +23,8 @@ TOGETHER = 20
 """Most jobs of one command."""
 _LONG = 1_000
 """Milliseconds."""
+_LONGEST = 0.05
+"""Seconds that the claimer works on a job, at most."""
 _FAILING = 0.1
 """The share of jobs that the claimer gives back with an error at their first attempt."""
 
@@ -132,6 +134,7 @@ class Claimer:
 
     async def _serve(self, claim: Claim) -> None:
         note_start(self._ledger, claim.job)
+        await asyncio.sleep(self._dice.between(0, _LONGEST))
         if self._dice.chance(0.1):
             await self._app.arenew(claim)
         if claim.attempt == 1 and self._dice.chance(_FAILING):

@@ -38,7 +38,7 @@ SEVERAL, MOST = 0.5, 4
 AIMED = 0.5
 """The share of producers that are killed, and of others that are stopped, just after they wrote something down: then a
 promise before its time would show, and then they have jobs in hand."""
-ON_WRITER = 0.3
+ON_WRITER = 0.15
 """The share of stops that wait for somebody who is writing: nobody else can write until it goes on."""
 UNSPARED = 0.05
 """The share of kills that may hit one that is stopped: the others leave it alive, to wake up and be late."""
@@ -208,7 +208,7 @@ class Storm:
 
     def _stop(self, ship: Ship) -> bool:
         now = time.monotonic()
-        self._stopped[ship] = (now, now + self.lease * self.dice.between(1.2, 2.2))
+        self._stopped[ship] = (now, now + self.lease * self.dice.between(1.2, 2.6))
         return ship.send(signal.SIGSTOP)
 
     def _stop_writer(self) -> bool:

@@ -63,6 +63,7 @@ WEIGHTS: Mapping[str, int] = {
     "cancellable": 60,
     "by_hand": 100,
     "long": 25,
+    "patient": 40,
     "blocks": 1,
 }
 """How often each kind of job is asked for. ``Station.workload`` may say otherwise."""
@@ -151,6 +152,12 @@ def _declare_tasks(app: RecordedApp, ledger: Ledger) -> None:
     @app.task(name="long")
     def long(number: int) -> int:
         time.sleep(0.5 + number % 10 / 10)
+        return number
+
+    @app.task(name="patient")
+    async def patient(number: int) -> int:
+        """Long enough to be run by two at once, where the first was stopped and wakes up again."""
+        await asyncio.sleep(1 + number % 10 / 10)
         return number
 
     @app.task(name="chain")
