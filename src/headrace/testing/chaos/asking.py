@@ -10,7 +10,7 @@ from headrace.interface.template import Using
 from headrace.model.job import Until
 from headrace.testing.chaos.recording import RecordedApp
 from headrace.testing.chaos.station import Station
-from headrace.testing.chaos.workload import KEYS, QUEUES, WEIGHTS, WINDOW
+from headrace.testing.chaos.workload import KEYS, MAX_ATTEMPTS, QUEUES, WEIGHTS, WINDOW
 from headrace.testing.dice import Dice
 from headrace.testing.history.records import Wanted
 
@@ -51,6 +51,7 @@ class Asker:
             key=key,
             until=until,
             window=window,
+            max_attempts=MAX_ATTEMPTS,
         )
 
     @property

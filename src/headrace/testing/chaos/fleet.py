@@ -17,13 +17,16 @@ from typing import NoReturn
 
 from msgspec.structs import replace
 
+from headrace.system.clock import SystemClock
+from headrace.testing.chaos.ledger import SUFFIX
 from headrace.testing.chaos.roles import ROLES
 from headrace.testing.chaos.station import VARIABLE, Station
+from headrace.testing.history.reading import read_history
 
 PATIENCE = 60.0
 _DIE_WITH_PARENT = 1
-_STARTING: Mapping[str, float] = {"supervisor": 5.0}
-"""Seconds that a process may take to start; 1 where nothing is said."""
+_STARTING = 1_000
+"""Milliseconds from the first record of a process until it surely listens to signals."""
 
 
 class Overdue(Exception):
@@ -48,9 +51,10 @@ class Ship:
     def __init__(self, station: Station, pid: int) -> None:
         self.station, self.pid = station, pid
         self.role, self.name = station.role, station.name
+        self._clock = SystemClock()
         self.started_at = time.monotonic()
-        self.hurried_at: float | None = None
-        """When it was first told to end."""
+        self.hurried_at: int | None = None
+        """When it was first told to end, by the clock of its ledger."""
         self.told = 0
         """How often it was told."""
         self.code: int | None = None
@@ -74,7 +78,7 @@ class Ship:
     def hurry(self) -> bool:
         """Tell it to end; False where it has ended."""
         if self.hurried_at is None:
-            self.hurried_at = time.monotonic()
+            self.hurried_at = self._clock.boot() + self.station.offset
         self.told += 1
         return self.send(signal.SIGTERM)
 
@@ -84,8 +88,14 @@ class Ship:
         and is at its very end, does not listen to signals: then a SIGTERM may end it as it ends any program."""
         if self.hurried_at is None or self.code is None:
             return False
-        was_starting = self.hurried_at - self.started_at < _STARTING.get(self.role, 1.0)
-        return self.code == 0 or (self.code == -signal.SIGTERM and (was_starting or self.told > 1))
+        return self.code == 0 or (self.code == -signal.SIGTERM and (self.told > 1 or self._was_starting))
+
+    @property
+    def _was_starting(self) -> bool:
+        """Whether it was told to end before it had written anything, or just then."""
+        path = self.station.ledgers / (self.name + SUFFIX)
+        records = read_history([path]) if path.exists() else ()
+        return not records or self.hurried_at is None or self.hurried_at < records[0].at + _STARTING
 
     def kill(self) -> bool:
         """Kill -9, and wait until it is gone. False where it had ended before."""
