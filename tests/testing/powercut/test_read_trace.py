@@ -55,6 +55,22 @@ def test_a_call_that_another_one_interrupts_counts_when_it_ends() -> None:
     ) == [Name("jobs.db", 1), Say("yes"), Sync(1, 1)]
 
 
+def test_a_sync_that_failed() -> None:
+    line = f"12  fdatasync({DB}) = -1 EIO (Input/output error) (INJECTED)\n"
+    assert read(OPENED, line) == [Name("jobs.db", 1), Sync(1, 1, failed=True)]
+
+
+def test_a_file_without_a_name_is_none_of_the_disks() -> None:
+    tried = path(8, "/d/#12")
+    assert (
+        read(
+            f"12  openat({HERE}, {text('/d')}, O_WRONLY|O_CLOEXEC|O_TMPFILE, 0600) = {tried}(deleted)\n",
+            f"12  write({tried}(deleted), {text('abc')}, 3) = 3\n",
+        )
+        == []
+    )
+
+
 def test_names_that_are_linked_moved_and_taken() -> None:
     assert read(
         OPENED,

@@ -11,16 +11,20 @@ from headrace.testing.powercut.recording import NoRecorder
 from headrace.testing.powercut.run import ROUNDS, cut_power
 
 _LEVELS = ("full", "normal", "off")
+_ALL = [("full", False), ("full", True), ("normal", False), ("off", False)]
+"""Durability, and whether syncs fail."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: the stores held what they promise; 1: one did not; 2: nothing could be recorded."""
     given = _parser().parse_args(arguments)
-    levels = _LEVELS if given.durability == "all" else [given.durability]
+    runs = _ALL if given.durability == "all" else [(given.durability, given.failing_syncs)]
     verdicts = []
-    for level in levels:
+    for level, failing in runs:
         try:
-            verdicts.append(cut_power(given.cuts, given.seed, level, given.rounds, given.keep))
+            verdicts.append(
+                cut_power(given.cuts, given.seed, level, given.rounds, failing_syncs=failing, keep=given.keep)
+            )
         except NoRecorder as error:
             sys.stderr.write(f"{error}\n")
             return 2
@@ -42,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         default="full",
         help="that of the store; off is none that a store offers, and shows that losses are seen (full)",
     )
+    parser.add_argument("--failing-syncs", action="store_true", help="now and then a sync of the program fails")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"inserts of each producer ({ROUNDS})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the files of damaged stores there")

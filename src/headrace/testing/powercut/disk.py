@@ -2,8 +2,9 @@
 
 Of what a file was given since its last sync, any part may be there when the power is gone: nothing, all, the first
 writes, or any of them; one of them torn between two sectors. Names in the folder are certain once the folder was
-synced; until then each name may stand for what it stood for at any moment since. What is outside a write is never
-harmed, which is what SQLite relies on too.
+synced; until then each name may stand for what it stood for at any moment since. A sync that failed may have been the
+end of what it was to bring to the disk: a later one that succeeds says nothing of that. What is outside a write is
+never harmed, which is what SQLite relies on too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,17 +24,27 @@ class File:
     def __init__(self) -> None:
         self.certain = bytearray()
         self.pending: list[tuple[int, Write | Resize]] = []
+        self._doubtful: set[int] = set()
+        """Places of those that a failed sync was to bring to the disk: the system may believe that it did."""
 
-    def sync(self, since: int) -> None:
-        """What was asked for before is certain."""
+    def fail(self, since: int) -> None:
+        """A sync failed."""
+        self._doubtful.update(place for place, _ in self.pending if place < since)
+
+    def sync(self, since: int, dice: Dice) -> None:
+        """What was asked for before is certain. Not what a sync failed for: that is there or it is not, for good."""
         while self.pending and self.pending[0][0] < since:
-            do(self.certain, self.pending.pop(0)[1])
+            place, operation = self.pending.pop(0)
+            if place not in self._doubtful or dice.chance(0.5):
+                do(self.certain, operation)
+        self._doubtful = {place for place in self._doubtful if place >= since}
 
 
 class Disk:
     """What is certain and what is not, while operations are done one after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
         self._files: dict[int, File] = {}
         self._names: dict[str, int | None] = {}
         self._pending: list[tuple[int, Name]] = []
@@ -50,8 +61,10 @@ class Disk:
         match operation:
             case Write() | Resize():
                 self._files[operation.file].pending.append((place, operation))
+            case Sync(failed=True):
+                self._files[operation.file].fail(operation.since)
             case Sync():
-                self._files[operation.file].sync(operation.since)
+                self._files[operation.file].sync(operation.since, self._dice)
             case Name():
                 if operation.file is not None:
                     self._files.setdefault(operation.file, File())

@@ -45,6 +45,8 @@ class Sync(msgspec.Struct, frozen=True):
     file: int
     since: int
     """How many operations came before it began."""
+    failed: bool = False
+    """It was not done, and the program was told so."""
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -77,13 +79,16 @@ class NotModelled(RuntimeError):
     """The program asked for something that this model of a disk does not know."""
 
 
-def record(arguments: Sequence[str], folder: Path, channel: Path, trace: Path) -> Sequence[Operation]:
+def record(
+    arguments: Sequence[str], folder: Path, channel: Path, trace: Path, fail: str | None = None
+) -> Sequence[Operation]:
     """What ``python arguments`` does to the files of ``folder``, which is empty at the beginning, and tells through
-    ``channel``."""
+    ``channel``. ``fail``: which calls fail, as ``strace -e inject`` has it."""
     strace = shutil.which("strace")
     if strace is None:
         raise NoRecorder("there is no strace: install it (Debian: apt-get install strace)")
     how = ["-f", "--seccomp-bpf", "-y", "-xx", "-s", str(_LONGEST), "-e", f"trace={_CALLS}", "-o", str(trace)]
+    how += [] if fail is None else ["-e", f"inject={fail}"]
     source = str(Path(__file__).parents[3])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
     command = [strace, *how, sys.executable, *arguments]
@@ -93,9 +98,9 @@ def record(arguments: Sequence[str], folder: Path, channel: Path, trace: Path) -
         raise kind(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
     with trace.open() as lines:
         operations = list(Reader(folder, channel).read(lines))
-    for needed in (Write, Sync, Say):
-        if not any(isinstance(operation, needed) for operation in operations):
-            raise NotModelled(f"the trace shows no {needed.__name__}: it can't be understood")
+    seen = {type(operation) for operation in operations}
+    if not seen >= {Write, Sync, Say}:
+        raise NotModelled(f"the trace shows nothing but {seen}: it can't be understood")
     return operations
 
 
@@ -105,8 +110,8 @@ class Reader:
     def __init__(self, folder: Path, channel: Path) -> None:
         self._folder, self._channel = os.fspath(folder), os.fspath(channel)
         self._names: dict[str, int] = {}
-        self._open: dict[int, int] = {}
-        """Files by descriptor: of one process, whose threads share them."""
+        self._open: dict[int, int | None] = {}
+        """Files by descriptor: of one process, whose threads share them. None: one that never had a name."""
         self._files = 0
         self._count = 0
         self._unfinished: dict[str, tuple[str, int]] = {}
@@ -132,6 +137,8 @@ class Reader:
 
     def _understand(self, call: str, arguments: str, answer: int, since: int) -> Iterator[Operation]:
         if answer < 0:
+            if call in ("fsync", "fdatasync") and (file := self._file(arguments)) is not None:
+                yield Sync(file, since, failed=True)
             return
         match call:
             case "open" | "openat" | "creat":
@@ -163,6 +170,8 @@ class Reader:
     def _opened(self, arguments: str, descriptor: int) -> Iterator[Operation]:
         (path,) = self._texts(arguments)
         self._open.pop(descriptor, None)
+        if "O_TMPFILE" in arguments:
+            self._open[descriptor] = None
         if not self._is_here(path) or "O_DIRECTORY" in arguments:
             return
         if path not in self._names and "O_CREAT" in arguments:
@@ -208,8 +217,10 @@ class Reader:
 
     def _file(self, arguments: str) -> int | None:
         path, found = self._path(arguments), _NUMBER.match(arguments)
-        if path is None or found is None or not self._is_here(path.removesuffix(" (deleted)")):
+        if path is None or found is None or not self._is_here(path):
             return None
+        if int(found[1]) not in self._open:
+            raise NotModelled(f"a call on {path}, which was not opened")
         return self._open[int(found[1])]
 
     def _texts(self, arguments: str) -> Sequence[str]:

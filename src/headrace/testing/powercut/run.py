@@ -15,23 +15,33 @@ from headrace.testing.powercut.verdict import Verdict, sum_up
 
 ROUNDS = 25
 """Inserts of each producer in each session."""
+_FAULT = "fdatasync:error=EIO"
 _CUTS = 250
 """Of one recording, at most: then another is made."""
 
 
 def cut_power(
-    cuts: int, seed: int, durability: str = "full", rounds: int = ROUNDS, keep: Path | None = None
+    cuts: int,
+    seed: int,
+    durability: str = "full",
+    rounds: int = ROUNDS,
+    *,
+    failing_syncs: bool = False,
+    keep: Path | None = None,
 ) -> Verdict:
-    """The verdict on so many power cuts. ``durability``: full, normal; or off, which no store offers. In the folder
-    ``keep`` the files of stores that were found damaged are left."""
+    """The verdict on so many power cuts. ``durability``: full, normal; or off, which no store offers. With
+    ``failing_syncs`` now and then a sync of the program fails. In the folder ``keep`` the files of stores that were
+    found damaged are left."""
     aftermaths: list[Aftermath] = []
-    recordings = writes = syncs = uncertain = 0
+    recordings = writes = syncs = failed = uncertain = 0
     while len(aftermaths) < cuts:
         recordings += 1
         dice = Dice(f"{seed}/{recordings}")
-        operations = record_workload(f"{seed}/{recordings}", durability, rounds)
+        fail = f"{_FAULT}:when={dice.whole(20, 60)}+{dice.whole(7, 23)}" if failing_syncs else None
+        operations = record_workload(f"{seed}/{recordings}", durability, rounds, fail)
         writes += sum(isinstance(operation, Write) for operation in operations)
         syncs += sum(isinstance(operation, Sync | SyncFolder) for operation in operations)
+        failed += sum(isinstance(operation, Sync) and operation.failed for operation in operations)
         for unsynced, files, aftermath in _cut(operations, min(_CUTS, cuts - len(aftermaths)), dice):
             uncertain += unsynced > 0
             aftermaths.append(aftermath)
@@ -44,18 +54,19 @@ def cut_power(
         recordings=recordings,
         writes=writes,
         syncs=syncs,
+        failed_syncs=failed,
         uncertain=uncertain,
     )
 
 
-def record_workload(seed: str, durability: str, rounds: int) -> Sequence[Operation]:
+def record_workload(seed: str, durability: str, rounds: int, fail: str | None = None) -> Sequence[Operation]:
     """What the workload asked of its disk, on a store that it makes itself."""
     with tempfile.TemporaryDirectory(prefix="headrace-powercut-") as base:
         folder, channel = Path(base, "store"), Path(base, "said")
         folder.mkdir()
         program = ["-m", "headrace.testing.powercut.workload"]
         arguments = [*program, str(folder / STORE), str(channel), seed, str(rounds), durability]
-        return record(arguments, folder, channel, Path(base, "trace"))
+        return record(arguments, folder, channel, Path(base, "trace"), fail)
 
 
 def _leave(files: Mapping[str, bytes], aftermath: Aftermath, folder: Path) -> None:
@@ -71,7 +82,7 @@ def _cut(
     """At so many moments, in their order: how much was not synced, the files that were left, and what is wrong with
     them."""
     moments = sorted(dice.whole(0, len(operations)) for _ in range(cuts))
-    disk, promises, done = Disk(), Promises(), 0
+    disk, promises, done = Disk(dice.of("disk")), Promises(), 0
     for number, moment in enumerate(moments):
         for operation in operations[done:moment]:
             disk.take(operation)

@@ -22,6 +22,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     writes: int
     syncs: int
     """Of files and folders, that the recorded program waited for."""
+    failed_syncs: int
+    """Those of them that failed."""
     cuts: int
     uncertain: int
     """Of these, with something not synced at that moment."""
@@ -49,11 +51,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     def line(self) -> str:
         """In one line."""
+        failing = f", {self.failed_syncs:,} of them failing" if self.failed_syncs else ""
         bound = f", with 95 % confidence fewer than {3 / self.cuts:.2%} of cuts lose any" if not self.lost else ""
         return (
             f"power cuts at durability={self.durability}, seed {self.seed}: {self.cuts:,} cuts "
             f"({self.uncertain:,} with unsynced writes) of {self.recordings} recordings, {self.writes:,} writes and "
-            f"{self.syncs:,} syncs; of {self.promised:,} acknowledgements {self.lost:,} lost, in "
+            f"{self.syncs:,} syncs{failing}; of {self.promised:,} acknowledgements {self.lost:,} lost, in "
             f"{self.cuts_with_losses:,} cuts; {self.ghosts:,} ghosts, {self.holes:,} holes, {self.damaged:,} damaged "
             f"stores{bound}: {'holds' if self.holds else 'DOES NOT HOLD'}"
         )
@@ -67,6 +70,7 @@ def sum_up(
     recordings: int,
     writes: int,
     syncs: int,
+    failed_syncs: int,
     uncertain: int,
 ) -> Verdict:
     """The verdict on these."""
@@ -81,6 +85,7 @@ def sum_up(
         recordings=recordings,
         writes=writes,
         syncs=syncs,
+        failed_syncs=failed_syncs,
         cuts=len(aftermaths),
         uncertain=uncertain,
         promised=sum(after.promised for after in aftermaths),

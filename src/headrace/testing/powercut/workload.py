@@ -4,11 +4,12 @@ import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from headrace.model import lifecycle
 from headrace.model.change import Status
-from headrace.model.errors import PutLost
+from headrace.model.errors import EnqueueUnknown, StoreError
 from headrace.model.job import Job, NewJob
 from headrace.model.outcome import Failure, Raised, Returned
 from headrace.model.record import KV, Put
@@ -20,6 +21,8 @@ from headrace.system.clock import SystemClock
 from headrace.system.ids import Ids
 from headrace.testing.dice import Dice
 from headrace.testing.powercut.promises import COUNT, Kind
+
+T = TypeVar("T")
 
 _PRODUCERS = 3
 _CHECKPOINT = 400_000
@@ -43,8 +46,8 @@ class Workload:
         os.write(self._channel, f"{kind} {' '.join(str(word) for word in words)}\n".encode())
 
     async def run(self, rounds: int) -> None:
-        await self._storage.open()
-        await self._storage.beat(_WORKER, (), 3600)
+        await _until_answered(self._storage.open)
+        await _until_answered(lambda: self._storage.beat(_WORKER, (), 3600))
         self._producing = _PRODUCERS
         producers = [self._produce(self._dice.of(f"producer {number}"), rounds) for number in range(_PRODUCERS)]
         await asyncio.gather(*producers, self._work(self._dice.of("worker")), self._keep(self._dice.of("keeper")))
@@ -59,7 +62,13 @@ class Workload:
                 await self._be_refused(jobs)
                 continue
             self.say(Kind.INSERTING, *ids)
-            await self._storage.insert(jobs)
+            try:
+                await self._storage.insert(jobs)
+            except EnqueueUnknown:
+                continue
+            except StoreError:
+                self.say(Kind.REFUSED, *ids)
+                continue
             self.say(Kind.INSERTED, *ids)
         self._producing -= 1
 
@@ -69,7 +78,7 @@ class Workload:
     async def _be_refused(self, jobs: Sequence[NewJob]) -> None:
         try:
             await self._storage.insert(jobs, [Put(KV, "never", "1", 77)])
-        except PutLost:
+        except StoreError:
             self.say(Kind.REFUSED, *[new.id for new in jobs])
 
     async def _work(self, dice: Dice) -> None:
@@ -78,7 +87,10 @@ class Workload:
                 await self._settle(jobs, dice)
 
     async def _claim(self, dice: Dice) -> Sequence[Job]:
-        jobs = await self._storage.claim(_WORKER, [Demand("q", dice.whole(1, 8))])
+        try:
+            jobs = await self._storage.claim(_WORKER, [Demand("q", dice.whole(1, 8))])
+        except StoreError:
+            return ()
         if jobs:
             self.say(Kind.CLAIMED, *[f"{job.id}:{job.generation}" for job in jobs])
         return jobs
@@ -90,7 +102,7 @@ class Workload:
         ]
         states = [f"{change.job_id}:{change.patch.state}" for change in changes]
         self.say(Kind.SETTLING, *states)
-        verdicts = await self._storage.apply(changes)
+        verdicts = await _until_answered(lambda: self._storage.apply(changes))
         assert all(verdict.status is Status.APPLIED for verdict in verdicts)
         self.say(Kind.SETTLED, *states)
         self._finished += [change.job_id for change in changes if change.patch.state != "retrying"]
@@ -102,13 +114,23 @@ class Workload:
         while self._producing:
             number += 1
             self.say(Kind.PUTTING, number)
-            assert list(await self._storage.put([Put(KV, COUNT, str(number))])) == [True]
+            value = str(number)
+            await _until_answered(lambda: self._storage.put([Put(KV, COUNT, value)]))  # noqa: B023 - awaited here
             self.say(Kind.PUT, number)
             if len(self._finished) > 5 and dice.chance(0.3):
                 gone, self._finished = self._finished[:3], self._finished[3:]
                 self.say(Kind.DELETING, *gone)
-                await self._storage.delete(gone)
+                await _until_answered(lambda: self._storage.delete(gone))  # noqa: B023 - awaited here
                 self.say(Kind.DELETED, *gone)
+
+
+async def _until_answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Again and again: with failing syncs a store refuses now and then."""
+    while True:
+        try:
+            return await call()
+        except StoreError:
+            continue
 
 
 def main(path: str, channel: str, seed: str, rounds: int, durability: str) -> None:
