@@ -64,9 +64,12 @@ WEIGHTS: Mapping[str, int] = {
     "by_hand": 100,
     "long": 25,
     "patient": 40,
+    "slow": 0,
     "blocks": 1,
 }
 """How often each kind of job is asked for. ``Station.workload`` may say otherwise."""
+SLOW = 4.0
+"""Seconds for which ``slow`` runs and lets others run."""
 BLOCKING = 3.0
 """Seconds for which ``blocks`` keeps its loop from turning: longer than a lease."""
 
@@ -158,6 +161,11 @@ def _declare_tasks(app: RecordedApp, ledger: Ledger) -> None:
     async def patient(number: int) -> int:
         """Long enough to be run by two at once, where the first was stopped and wakes up again."""
         await asyncio.sleep(1 + number % 10 / 10)
+        return number
+
+    @app.task(name="slow")
+    async def slow(number: int) -> int:
+        await asyncio.sleep(SLOW)
         return number
 
     @app.task(name="chain")

@@ -13,6 +13,7 @@ from headrace.testing.chaos.scenarios import Scenario
 from headrace.testing.chaos.storm import Storm
 from headrace.testing.history.reading import read_history
 from headrace.testing.history.records import AnyRecord, Died, Ended, Enqueued, NotEnqueued
+from headrace.testing.history.verdict import Kind
 
 ONCE = "once"
 """The role of a producer that asks for no job a second time: what was refused must not be there."""
@@ -28,6 +29,8 @@ class Course(Scenario):
         **dict.fromkeys(("by_hand", "blocks"), "0"),
     }
     options: Mapping[str, str] = {"patience": "2s"}
+    excused: frozenset[Kind] = frozenset()
+    """What the checker of histories may see in this one, and is judged otherwise."""
 
     def lacks(self) -> str | None:
         """What is missing on this machine; None where nothing is."""
@@ -50,6 +53,17 @@ class Stand:
     def start(self, role: str, number: int = 1) -> list[Ship]:
         """So many processes of this role."""
         return [self.fleet.start(role) for _ in range(number)]
+
+    def run_role(self, role: str) -> None:
+        """What one process of this role does from its begin to its end."""
+        ship = self.fleet.start(role)
+        self.await_end(ship)
+        if ship.code:
+            self.objections.append(f"{ship.name} ended with {ship.code}")
+
+    def now(self) -> int:
+        """By the clock of all ledgers."""
+        return self._storm.ledger.now()
 
     def kill(self, ship: Ship) -> None:
         """Kill -9, and note it down."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from headrace.testing.chaos.machine.clock_steps import ClockSteps
 from headrace.testing.chaos.machine.course import Course
 from headrace.testing.chaos.machine.disk_full import DiskFull
 from headrace.testing.chaos.machine.failing_disk import SyncError, WriteError
@@ -12,6 +13,7 @@ from headrace.testing.chaos.machine.rights import may_mount
 from headrace.testing.dice import Dice
 
 COURSES: Mapping[str, type[Course]] = {
+    "clock-steps": ClockSteps,
     "disk-full": DiskFull,
     "file-limit": FileLimit,
     "fork": Fork,

@@ -1,13 +1,16 @@
 """One run of a course: its steps, and then everything heals."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from headrace.testing.chaos.driver import Run
 from headrace.testing.chaos.fleet import Overdue
 from headrace.testing.chaos.ledger import Ledger
 from headrace.testing.chaos.machine.course import ONCE, Course, Stand
 from headrace.testing.chaos.machine.courses import COURSES
+from headrace.testing.chaos.outcome import Outcome
 from headrace.testing.chaos.scenarios import Scenario
 from headrace.testing.chaos.storm import Storm
 from headrace.testing.history.records import Healed
@@ -38,6 +41,13 @@ class CourseRun(Run):
         self._stop_crew(ships)
         storm.bury()
         self._times["heal"] = time.monotonic() - self._began - self._times["storm"]
+
+    def _check(self, storm: Storm, objections: Sequence[str], integrity: str) -> Outcome:
+        outcome = super()._check(storm, objections, integrity)
+        scenario = self._scenario
+        assert isinstance(scenario, Course)
+        left = [violation for violation in outcome.violations if violation.kind not in scenario.excused]
+        return msgspec.structs.replace(outcome, violations=left)
 
     def _drain(self, storm: Storm) -> None:
         ships = storm.fleet
