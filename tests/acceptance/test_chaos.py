@@ -35,3 +35,40 @@ def test_a_storm_of_kills_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     assert not list(tmp_path.glob("headrace-chaos-*")), "where all went well nothing is left behind"
     with capsys.disabled():
         print(f"\n{line}")
+
+
+TOO_EARLY = """
+import asyncio, sys
+from headrace.storage.contract import Receipt
+from headrace.storage.sqlite import SqliteStorage
+from headrace.testing.chaos.__main__ import main
+
+insert, underway = SqliteStorage.insert, []
+
+async def promise(self, jobs, puts=()):
+    async def later():
+        await asyncio.sleep(0.02)
+        await insert(self, jobs, puts)
+    if puts:
+        return await insert(self, jobs, puts)
+    underway.append(asyncio.ensure_future(later()))
+    return [Receipt(job.id) for job in jobs]
+
+SqliteStorage.insert = promise
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_store_that_promises_too_early_is_found_out(tmp_path: Path) -> None:
+    arguments = ["--kills", "25", "--seed", SEED, "--folder", str(tmp_path)]
+    run = subprocess.run([sys.executable, "-c", TOO_EARLY, *arguments], capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[-1].endswith("FAIL")
+    assert " lost=0 " not in lines[-1]
+    assert any(line.startswith("lost: ") and "was promised at" in line for line in lines)
+    assert f"replay: python -m headrace.testing.chaos --storage sqlite --kills 25 --seed {SEED}" in lines
+    (kept,) = [line.removeprefix("ledgers and store: ") for line in lines if line.startswith("ledgers and store: ")]
+    assert list((Path(kept) / "ledgers").glob("producer-*.jsonl"))
+    assert (Path(kept) / "store" / "jobs.db").exists()

@@ -48,7 +48,10 @@ class SqliteBackend:
     def integrity(self, url: str) -> str:
         path = _path(url)
         with closing(sqlite3.connect(path)) as connection:
-            return "; ".join(str(row[0]) for row in connection.execute("PRAGMA integrity_check").fetchmany(5))
+            try:
+                return "; ".join(str(row[0]) for row in connection.execute("PRAGMA integrity_check").fetchmany(5))
+            except sqlite3.DatabaseError as error:
+                return str(error)
 
     def versions(self) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}

@@ -4,6 +4,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -68,6 +69,8 @@ class Run:
                 self._scenario.heal(ships)
                 ships.close()
                 self._do(ships, "reader")
+            except Overdue as error:
+                overdue.append(str(error))
             finally:
                 ships.close()
                 integrity = self._backend.integrity(self._station.url)
@@ -161,19 +164,17 @@ class Run:
 
 
 def commit() -> str:
-    """Of the code under test; with a + where files differ from it; empty where that is not known."""
+    """Of the code under test; with a + where files differ from it. Its version where it is no working tree."""
     here = Path(__file__).parent
     try:
-        name = subprocess.run(
-            ["git", "rev-parse", "--short=10", "HEAD"], cwd=here, capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no", "."],
-            cwd=here.parent.parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)  # else the tree around it is another project's
+        name = _git(here, "rev-parse", "--short=10", "HEAD")
+        changed = _git(here.parent.parent, "status", "--porcelain", "--untracked-files=no", ".")
     except (OSError, subprocess.CalledProcessError):
-        return ""
+        return version("headrace")
     return name + ("+" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

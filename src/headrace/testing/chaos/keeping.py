@@ -91,8 +91,9 @@ def read_rows(station: Station) -> int:
 
 
 def rows(folder: Path) -> Sequence[Job]:
-    """What ``read_rows`` wrote."""
-    return msgspec.json.decode((folder / "rows.json").read_bytes(), type=list[Job])
+    """What ``read_rows`` wrote; none where it could not."""
+    path = folder / "rows.json"
+    return msgspec.json.decode(path.read_bytes(), type=list[Job]) if path.exists() else []
 
 
 async def _every_job(app: RecordedApp) -> Sequence[Job]:
