@@ -13,13 +13,16 @@ from headrace.testing.chaos.outcome import Report
 SEED = os.environ.get("CHAOS_SEED", "1")
 
 
+def chaos(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Its processes end with it, whatever ends it."""
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=280)
+
+
 @pytest.mark.timeout(300)
 def test_a_storm_of_kills_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.json"
     arguments = ["--kills", "200", "--seconds", "30", "--seed", SEED, "--folder", str(tmp_path), "--json", str(report)]
-    run = subprocess.run(
-        [sys.executable, "-m", "headrace.testing.chaos", *arguments], capture_output=True, text=True, check=False
-    )
+    run = chaos("-m", "headrace.testing.chaos", *arguments)
     *_, line = run.stdout.splitlines() or [""]
     if run.returncode:
         pytest.fail(f"{run.stdout}\n{run.stderr}", pytrace=False)
@@ -62,7 +65,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.timeout(300)
 def test_a_store_that_promises_too_early_is_found_out(tmp_path: Path) -> None:
     arguments = ["--kills", "25", "--seed", SEED, "--folder", str(tmp_path)]
-    run = subprocess.run([sys.executable, "-c", TOO_EARLY, *arguments], capture_output=True, text=True, check=False)
+    run = chaos("-c", TOO_EARLY, *arguments)
     assert run.returncode == 1, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert lines[-1].endswith("FAIL")

@@ -18,7 +18,7 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from headrace.system.clock import SystemClock
-from headrace.testing.chaos.ledger import SUFFIX
+from headrace.testing.chaos.ledger import SUFFIX, clock_offset
 from headrace.testing.chaos.roles import ROLES
 from headrace.testing.chaos.station import VARIABLE, Station
 from headrace.testing.history.reading import read_history
@@ -144,7 +144,9 @@ class Fleet:
 
     def _launch(self, role: str, become: Callable[[Station], NoReturn], heir_of: str = "") -> Ship:
         self.started += 1
-        station = replace(self.station, role=role, number=self.started, heir_of=heir_of)
+        # measured anew: over a long run a wall clock that is slewed drifts away from the other
+        offset = clock_offset()
+        station = replace(self.station, role=role, number=self.started, heir_of=heir_of, offset=offset)
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
