@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from msgspec.structs import replace
 
+from headrace.interface.cli.exits import FAILED
 from headrace.system.clock import SystemClock
 from headrace.testing.chaos.ledger import SUFFIX, clock_offset
 from headrace.testing.chaos.roles import ROLES
@@ -57,6 +58,8 @@ class Ship:
         """When it was first told to end, by the clock of its ledger."""
         self.told = 0
         """How often it was told."""
+        self.is_bereft = False
+        """Whether a process that it looks after was killed."""
         self.code: int | None = None
         """Its exit code, or minus the signal that ended it, once it has ended."""
 
@@ -84,11 +87,16 @@ class Ship:
 
     @property
     def ended_well(self) -> bool:
-        """Whether it was told to end, and did so in good order. What is still starting, or has handed everything back
-        and is at its very end, does not listen to signals: then a SIGTERM may end it as it ends any program."""
+        """Whether it was told to end, and did so in good order.
+
+        What is still starting, or has handed everything back and is at its very end, does not listen to signals: then
+        a SIGTERM may end it as it ends any program. A supervisor whose workers were killed meanwhile says so.
+        """
         if self.hurried_at is None or self.code is None:
             return False
-        return self.code == 0 or (self.code == -signal.SIGTERM and (self.told > 1 or self._was_starting))
+        if self.code == -signal.SIGTERM:
+            return self.told > 1 or self._was_starting
+        return self.code == 0 or (self.is_bereft and self.code == FAILED)
 
     @property
     def _was_starting(self) -> bool:

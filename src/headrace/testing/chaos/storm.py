@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from headrace.interface.cli.exits import STORE
 from headrace.model.duration import seconds
 from headrace.testing.chaos.fleet import Fleet, Ship, wait_until
 from headrace.testing.chaos.ledger import SUFFIX, Ledger
@@ -33,7 +34,7 @@ STOPPED: Mapping[str, int] = {"worker": 6, "claimer": 4, "producer": 1}
 HURRIED: Mapping[str, int] = {"worker": 6, "claimer": 2, "producer": 1, "operator": 1, "supervisor": 1}
 SOONEST, LATEST = 0.05, 0.5
 """Seconds between faults."""
-SEVERAL, MOST = 0.5, 4
+SEVERAL, MOST = 0.5, 6
 """The share of kills that hit several at once, and how many at most."""
 AIMED = 0.5
 """The share of producers that are killed, and of others that are stopped, just after they wrote something down: then a
@@ -143,7 +144,7 @@ class Storm:
         self.fleet.living()
         for ship in self.fleet.ended[self._buried :]:
             self._buried += 1
-            if ship.code == GAVE_UP:
+            if ship.code in (GAVE_UP, STORE):
                 self.counts["gave up on a busy store"] += 1
             elif ship.role in CREW and ship.code != -signal.SIGKILL and not ship.ended_well:
                 self.objections.append(f"{ship.name} ended with {ship.code}, unasked or in disorder")
@@ -181,6 +182,7 @@ class Storm:
             workers = self.fleet.children(supervisor)
             pid = self.dice.pick(workers) if workers else 0
             if pid and self.fleet.send(pid, signal.SIGKILL):
+                supervisor.is_bereft = True
                 self._note_death(replace(supervisor.station, pid=pid).name, "supervised")
                 return True
             if time.monotonic() - supervisor.started_at > 2 * self.lease:
