@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ Cut = Callable[..., Verdict]
 
 @pytest.fixture
 def cut(missing: Callable[[str, str], None]) -> Cut:
-    def cut_or_skip(*arguments: object) -> Verdict:
+    def cut_or_skip(cuts: int, seed: int, durability: str, **options: Any) -> Verdict:
         try:
-            return cut_power(*arguments)  # type: ignore[arg-type]
+            return cut_power(cuts, seed, durability, **options)
         except NoRecorder as error:
             missing("strace", str(error))
             raise
@@ -31,6 +32,17 @@ def test_at_full_nothing_that_was_acknowledged_is_lost(cut: Cut) -> None:
     assert (verdict.lost, verdict.ghosts, verdict.damaged) == (0, 0, 0)
     assert verdict.uncertain > 100
     assert verdict.promised > 10_000
+
+
+def test_what_was_refused_because_a_sync_failed_is_not_there_later(cut: Cut) -> None:
+    verdict = cut(100, 7, "full", failing_syncs=True)
+    assert verdict.failed_syncs > 3
+    assert verdict.holds, verdict.examples
+
+
+def test_where_it_is_not_written_over_it_would_be(cut: Cut) -> None:
+    """Proof that the tool can tell."""
+    assert cut(150, 7, "haunted", failing_syncs=True).ghosts > 0
 
 
 def test_at_normal_the_last_ones_may_be_lost_and_nothing_is_damaged(cut: Cut) -> None:
@@ -50,7 +62,7 @@ def test_without_any_sync_losses_and_damage_are_seen(cut: Cut) -> None:
 def test_the_command_writes_one_line_and_its_verdict_as_json(
     cut: Cut, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cut(1, 1, "full", 1)  # or there is no strace
+    cut(1, 1, "full", rounds=1)  # or there is no strace
     told = tmp_path / "verdict.json"
     assert main(["--cuts", "3", "--rounds", "2", "--json", str(told)]) == 0
     (line,) = capsys.readouterr().out.splitlines()

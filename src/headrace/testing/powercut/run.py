@@ -16,6 +16,8 @@ from headrace.testing.powercut.verdict import Verdict, sum_up
 ROUNDS = 25
 """Inserts of each producer in each session."""
 _FAULT = "fdatasync:error=EIO"
+_SOON = 12
+"""Operations."""
 _CUTS = 250
 """Of one recording, at most: then another is made."""
 
@@ -29,7 +31,7 @@ def cut_power(
     failing_syncs: bool = False,
     keep: Path | None = None,
 ) -> Verdict:
-    """The verdict on so many power cuts. ``durability``: full, normal; or off, which no store offers. With
+    """The verdict on so many power cuts. ``durability``: full, normal; or a planted fault, off or haunted. With
     ``failing_syncs`` now and then a sync of the program fails. In the folder ``keep`` the files of stores that were
     found damaged are left."""
     aftermaths: list[Aftermath] = []
@@ -81,7 +83,7 @@ def _cut(
 ) -> Iterator[tuple[int, Mapping[str, bytes], Aftermath]]:
     """At so many moments, in their order: how much was not synced, the files that were left, and what is wrong with
     them."""
-    moments = sorted(dice.whole(0, len(operations)) for _ in range(cuts))
+    moments = _moments(operations, cuts, dice)
     disk, promises, done = Disk(dice.of("disk")), Promises(), 0
     for number, moment in enumerate(moments):
         for operation in operations[done:moment]:
@@ -91,3 +93,22 @@ def _cut(
         done = moment
         files = disk.cut(dice.of(f"cut {number}"))
         yield disk.unsynced, files, examine(files, promises)
+
+
+def _moments(operations: Sequence[Operation], cuts: int, dice: Dice) -> Sequence[int]:
+    """After how many operations the power goes: a third of them just after somebody was told something, and where syncs
+    failed a third soon after that."""
+    told = [place for place, operation in enumerate(operations, 1) if isinstance(operation, Say)]
+    failed = [
+        place for place, operation in enumerate(operations, 1) if isinstance(operation, Sync) and operation.failed
+    ]
+    anywhere = range(len(operations) + 1)
+    moments = []
+    for cut in range(cuts):
+        if cut % 3 == 0:
+            moments.append(dice.pick(told))
+        elif cut % 3 == 1 and failed:
+            moments.append(min(dice.pick(failed) + dice.whole(0, _SOON), len(operations)))
+        else:
+            moments.append(dice.pick(anywhere))
+    return sorted(moments)

@@ -14,7 +14,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Of all cuts together."""
 
     durability: str
-    """That of the store: full or normal; or off, which no store offers."""
+    """That of the store: full or normal; or a planted fault."""
     seed: int
     sqlite: str
     """Its version."""
@@ -39,15 +39,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the store kept what it promises: at ``full`` everything, at ``normal`` all but the last. ``off``
-        promises nothing, and what holds is that its losses are seen."""
+        """Whether the store kept what it promises: at ``full`` everything, at ``normal`` all but the last. Of a
+        planted fault: whether it is seen."""
         match self.durability:
             case "full":
                 return not (self.lost or self.ghosts or self.holes or self.damaged)
             case "normal":
                 return not (self.ghosts or self.holes or self.damaged)
             case _:
-                return self.lost + self.damaged > 0
+                return self.lost + self.ghosts + self.damaged > 0
 
     def line(self) -> str:
         """In one line."""

@@ -134,14 +134,16 @@ async def _until_answered(call: Callable[[], Awaitable[T]]) -> T:
 
 
 def main(path: str, channel: str, seed: str, rounds: int, durability: str) -> None:
-    """Three sessions on one file. ``durability=off`` is none that a store offers: what it loses shows that losses are
-    seen."""
+    """Three sessions on one file. ``off`` and ``haunted`` are no durability that a store offers: what is wrong then
+    shows that it is seen. The one syncs nothing, the other leaves commits in the -wal whose sync failed."""
     checkpoint._LARGE = _CHECKPOINT  # noqa: SLF001 - from outside: no option of a store
     if durability == "off":
         vars(writer)["connect_writer"] = _careless
+    elif durability == "haunted":
+        vars(writer)["leaves_a_trace"] = lambda _: False
     descriptor = os.open(channel, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for session in range(_SESSIONS):
-        storage = SqliteStorage(path, durability="normal" if durability == "off" else durability)
+        storage = SqliteStorage(path, durability="normal" if durability in ("normal", "off") else "full")
         asyncio.run(Workload(storage, descriptor, Dice(f"{seed}/{session}")).run(rounds))
 
 
