@@ -30,19 +30,19 @@ def test_at_full_nothing_that_was_acknowledged_is_lost(cut: Cut) -> None:
     verdict = cut(150, 7, "full")
     assert verdict.holds, verdict.examples
     assert (verdict.lost, verdict.ghosts, verdict.damaged) == (0, 0, 0)
-    assert verdict.uncertain > 100
+    assert verdict.uncertain > 50
     assert verdict.promised > 10_000
 
 
 def test_what_was_refused_because_a_sync_failed_is_not_there_later(cut: Cut) -> None:
-    verdict = cut(100, 7, "full", failing_syncs=True)
+    verdict = cut(100, 7, "full", rounds=20, failing_syncs=True)
     assert verdict.failed_syncs > 3
     assert verdict.holds, verdict.examples
 
 
 def test_where_it_is_not_written_over_it_would_be(cut: Cut) -> None:
     """Proof that the tool can tell."""
-    assert cut(150, 7, "haunted", failing_syncs=True).ghosts > 0
+    assert cut(100, 7, "haunted", rounds=20, failing_syncs=True).ghosts > 0
 
 
 def test_at_normal_the_last_ones_may_be_lost_and_nothing_is_damaged(cut: Cut) -> None:

@@ -11,20 +11,19 @@ from headrace.testing.powercut.recording import NoRecorder
 from headrace.testing.powercut.run import ROUNDS, cut_power
 
 _LEVELS = ("full", "normal", "off")
-_ALL = [("full", False), ("full", True), ("normal", False), ("off", False)]
-"""Durability, and whether syncs fail."""
+_ALL = [("full", False, 1.0), ("full", True, 1.0), ("normal", False, 0.2), ("off", False, 0.2)]
+"""Durability, whether syncs fail, and which part of the cuts it gets."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """0: the stores held what they promise; 1: one did not; 2: nothing could be recorded."""
     given = _parser().parse_args(arguments)
-    runs = _ALL if given.durability == "all" else [(given.durability, given.failing_syncs)]
+    runs = _ALL if given.durability == "all" else [(given.durability, given.failing_syncs, 1.0)]
     verdicts = []
-    for level, failing in runs:
+    for level, failing, part in runs:
+        cuts = max(1, round(given.cuts * part))
         try:
-            verdicts.append(
-                cut_power(given.cuts, given.seed, level, given.rounds, failing_syncs=failing, keep=given.keep)
-            )
+            verdicts.append(cut_power(cuts, given.seed, level, given.rounds, failing_syncs=failing, keep=given.keep))
         except NoRecorder as error:
             sys.stderr.write(f"{error}\n")
             return 2
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m headrace.testing.powercut", description=__doc__)
-    parser.add_argument("--cuts", type=int, default=500, help="power cuts at each durability (500)")
+    parser.add_argument("--cuts", type=int, default=500, help="how many power cuts (500)")
     parser.add_argument("--seed", type=int, default=7, help="what all chances come from (7)")
     parser.add_argument(
         "--durability",

@@ -27,6 +27,11 @@ class File:
         self._doubtful: set[int] = set()
         """Places of those that a failed sync was to bring to the disk: the system may believe that it did."""
 
+    @property
+    def doubtful(self) -> Sequence[Write | Resize]:
+        """What a sync failed for."""
+        return [operation for place, operation in self.pending if place in self._doubtful]
+
     def fail(self, since: int) -> None:
         """A sync failed."""
         self._doubtful.update(place for place, _ in self.pending if place < since)
@@ -89,6 +94,10 @@ class Disk:
     def _content(self, number: int, dice: Dice) -> bytes:
         file = self._files[number]
         content = bytearray(file.certain)
+        if file.doubtful and dice.chance(0.5):  # it was all written, but for the answer
+            for operation in file.doubtful:
+                do(content, operation)
+            return bytes(content)
         operations = _kept([operation for _, operation in file.pending], dice)
         torn = dice.whole(0, len(operations) - 1) if operations and dice.chance(0.7) else None
         for place, operation in enumerate(operations):

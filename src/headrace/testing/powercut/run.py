@@ -16,8 +16,6 @@ from headrace.testing.powercut.verdict import Verdict, sum_up
 ROUNDS = 25
 """Inserts of each producer in each session."""
 _FAULT = "fdatasync:error=EIO"
-_SOON = 12
-"""Operations."""
 _CUTS = 250
 """Of one recording, at most: then another is made."""
 
@@ -39,7 +37,7 @@ def cut_power(
     while len(aftermaths) < cuts:
         recordings += 1
         dice = Dice(f"{seed}/{recordings}")
-        fail = f"{_FAULT}:when={dice.whole(20, 60)}+{dice.whole(7, 23)}" if failing_syncs else None
+        fail = f"{_FAULT}:when={dice.whole(20, 40)}+{dice.whole(5, 11)}" if failing_syncs else None
         operations = record_workload(f"{seed}/{recordings}", durability, rounds, fail)
         writes += sum(isinstance(operation, Write) for operation in operations)
         syncs += sum(isinstance(operation, Sync | SyncFolder) for operation in operations)
@@ -97,18 +95,25 @@ def _cut(
 
 def _moments(operations: Sequence[Operation], cuts: int, dice: Dice) -> Sequence[int]:
     """After how many operations the power goes: a third of them just after somebody was told something, and where syncs
-    failed a third soon after that."""
+    failed a third before the next one that did not."""
     told = [place for place, operation in enumerate(operations, 1) if isinstance(operation, Say)]
-    failed = [
-        place for place, operation in enumerate(operations, 1) if isinstance(operation, Sync) and operation.failed
-    ]
+    doubtful = list(_doubtful(operations))
     anywhere = range(len(operations) + 1)
     moments = []
     for cut in range(cuts):
         if cut % 3 == 0:
             moments.append(dice.pick(told))
-        elif cut % 3 == 1 and failed:
-            moments.append(min(dice.pick(failed) + dice.whole(0, _SOON), len(operations)))
+        elif cut % 3 == 1 and doubtful:
+            moments.append(dice.pick(doubtful))
         else:
             moments.append(dice.pick(anywhere))
     return sorted(moments)
+
+
+def _doubtful(operations: Sequence[Operation]) -> Iterator[int]:
+    """Moments after a sync that failed, up to the next one that did not."""
+    failed = False
+    for place, operation in enumerate(operations, 1):
+        failed = operation.failed if isinstance(operation, Sync) else failed
+        if failed:
+            yield place
