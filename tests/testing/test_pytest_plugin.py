@@ -359,6 +359,48 @@ def test(headrace):
     )
 
 
+def test_other_threads_and_loops_enqueue_into_the_same_store(suite: pytest.Pytester) -> None:
+    passes(
+        suite,
+        """
+def test(headrace):
+    def serve() -> None:
+        charge.enqueue(1)
+        asyncio.run(answer())
+
+    async def answer() -> None:
+        await charge.aenqueue(2)
+        async with app.worker(["email"]) as worker:
+            await send.aenqueue("by a worker of its own")
+            await worker.idle()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    server.join()
+    assert sent == ["by a worker of its own"]
+    headrace.drain()
+    assert charged == [1, 2]
+""",
+    )
+
+
+def test_what_another_version_enqueued_is_told_as_it_stands(suite: pytest.Pytester) -> None:
+    fails(
+        suite,
+        """
+@pytest.mark.headrace(allow="dead")
+def test(headrace):
+    app.registry._handlers.pop("mail.charge")
+    app.enqueue("mail.charge", {"customer": "ann"})
+    app.enqueue("mail.charge", b"raw")
+    app.registry.add(charge.handler)
+    headrace.assert_enqueued(charge, 7)
+""",
+        "mail.charge(customer='ann') on queue 'default': pending",
+        "mail.charge(order=b'raw') on queue 'default': pending",
+    )
+
+
 def test_claims_by_hand_are_rescued_when_their_lease_runs_out(suite: pytest.Pytester) -> None:
     passes(
         suite,

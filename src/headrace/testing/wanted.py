@@ -63,8 +63,9 @@ def arguments(app: Headrace, job: Job) -> Mapping[str, object]:
     try:
         args, kwargs = _arguments_of(handler, job.payload, job.encoding)
         return _bound(handler, job.task, args, kwargs)
-    except HeadraceError:  # an older version of the task
-        return dict(msgspec.json.decode(job.payload))
+    except HeadraceError:  # another version of the task enqueued it
+        bound = _arguments_of(None, job.payload, job.encoding)
+        return _bound(None, job.task, *bound)
 
 
 def describe(app: Headrace, job: Job) -> str:
@@ -164,11 +165,11 @@ def _bound(
 
 
 def _same(there: object, wanted: object) -> bool:
-    if there == wanted:
-        return True
-    try:  # a tuple that came back as a list, say
-        return msgspec.json.encode(there) == msgspec.json.encode(wanted)
-    except (TypeError, ValueError, OverflowError):
+    try:
+        if there == wanted:
+            return True
+        return msgspec.json.encode(there) == msgspec.json.encode(wanted)  # a tuple that came back as a list, say
+    except Exception:  # values of the user's: whatever can't be compared is not the same
         return False
 
 
