@@ -31,8 +31,8 @@ from headrace.testing.simulation.processes import PROCESS
 from headrace.testing.simulation.tasks import LIMIT, MAX_ATTEMPTS, QUEUES, Tasks
 from headrace.testing.simulation.witness import Witness
 
-_COMMON = ("quick", "quick", "quick", "flaky", "plain", "capped", "limited", "snoozing", "family", "noting")
-_RARE = ("slow", "throttled", "failing", "permanent", "timed", "blocking")
+_COMMON = (*("quick", "quick", "slow", "slow", "flaky", "plain", "capped", "limited", "snoozing", "family", "noting"),)
+_RARE = ("throttled", "failing", "permanent", "timed", "blocking")
 
 
 class Programs:

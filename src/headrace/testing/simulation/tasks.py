@@ -90,7 +90,7 @@ class Tasks:
         return number
 
     async def slow(self, number: int) -> int:
-        await self._clock.sleep(self._lease * (0.5 + number % 3))
+        await self._clock.sleep(self._lease * (0.3 + number % 3 * 0.6))
         return number
 
     async def capped(self, number: int) -> int:
@@ -145,7 +145,7 @@ class Tasks:
                 ],
             )
         )
-        await self._clock.sleep(number % 4 / 4)
+        await self._clock.sleep(self._lease * (number % 4) / 4)
         return number
 
     async def noting(self, number: int) -> int:
