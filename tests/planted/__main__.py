@@ -58,12 +58,13 @@ def _look_for(fault: Fault, seeds: int) -> Catch:
     while True:
         catch = hunt(fault, [str(seed) for seed in range(tried, seeds)])
         tried, seconds = tried + catch.after, seconds + catch.seconds
-        if not catch.by or is_good(int(catch.where)):
+        if not catch.by or is_good(fault, catch.where):
             return msgspec.structs.replace(catch, after=tried, seconds=seconds)
 
 
 def _row(name: str, fault: Fault, catch: Catch) -> dict[str, Any]:
     about = {"name": name, "wrong": fault.wrong, "disaster": fault.disaster, "proof": fault.proof.name.lower()}
+    about["drawn"] = not fault.under
     return about | msgspec.to_builtins(catch) | {"seconds": round(catch.seconds, 1)}
 
 
@@ -89,7 +90,7 @@ def _serve(faults: dict[str, Fault]) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "good" in request:
-            answer: Any = is_good(request["good"])
+            answer: Any = is_good(faults[request["fault"]], request["good"])
         else:
             answer = msgspec.to_builtins(hunt(faults[request["fault"]], request["wheres"]))
         print(json.dumps(answer), flush=True)

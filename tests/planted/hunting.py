@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.planted import faults
 from tests.planted.planting import Fault, Proof
 
@@ -59,9 +60,9 @@ def hunt(fault: Fault, wheres: Iterable[str]) -> Catch:
     return apart(_hunt_by_seeds if simulated else _hunt_by_tests, fault, tuple(wheres))
 
 
-def is_good(seed: int) -> bool:
-    """Whether nothing is wrong with this seed where nothing is planted."""
-    return bool(apart(lambda: not _look(seed)[0]))
+def is_good(fault: Fault, seed: str) -> bool:
+    """Whether nothing is wrong with this seed where the fault is not planted."""
+    return bool(apart(lambda: not _look(fault, seed)[0]))
 
 
 def apart(work: Callable[..., Any], *given: Any) -> Any:
@@ -93,19 +94,19 @@ def _hunt_by_seeds(fault: Fault, seeds: Sequence[str]) -> Catch:
     began = time.process_time()
     fault.plant()
     for number, seed in enumerate(seeds, 1):
-        by, told = _look(int(seed))
+        by, told = _look(fault, seed)
         if by:
             return Catch(by=by, told=told, where=seed, after=number, seconds=time.process_time() - began)
     return Catch(by=(), told="", where="", after=len(seeds), seconds=time.process_time() - began)
 
 
-def _look(seed: int) -> tuple[Sequence[str], str]:
+def _look(fault: Fault, seed: str) -> tuple[Sequence[str], str]:
     """The kinds of what is wrong, and what the first one says."""
     checker.SHRUNK = 0  # what is shown is a sentence: none is cut down
     signal.signal(signal.SIGPROF, _give_up)
     signal.setitimer(signal.ITIMER_PROF, LONGEST, 1)
     try:
-        outcome = simulate(drawn(seed))
+        outcome = simulate(replace(drawn(int(seed)), **fault.under))
     except _NeverEnds:
         return (NEVER_ENDS,), f"still at it after {LONGEST} s"
     except Exception as error:

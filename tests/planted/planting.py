@@ -10,11 +10,13 @@ import __future__
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
+
+from headrace.testing.simulation.weather import Climate
 
 
 class Proof(StrEnum):
@@ -26,6 +28,18 @@ class Proof(StrEnum):
     LEADER = "tests/runtime/test_leader.py"
 
 
+CALM = Climate(usual=0.01)
+BUSY: Mapping[str, Any] = {"workers": 3, "operators": 1, "work_each": 1.0, "slots": 10, "poll": 1.0, "reap": 2.0}
+ZOMBIES = {**BUSY, "lease": 3.0, "hold_each": 3.0, "kill_each": 0.0, "climate": CALM}
+"""Processes that stand still for longer than their lease, again and again, with much in hand."""
+POISON = {**BUSY, "poison": True, "lease": 3.0, "kill_each": 10.0, "hold_each": 0.0, "climate": CALM}
+"""Jobs that kill their worker, beside others."""
+SLOW = {**BUSY, "hold_each": 0.0, "kill_each": 0.0, "climate": Climate(usual=0.02, slow=0.1, slowest=1.0)}
+"""Calls take their time, so that others come in between."""
+LOSSES = {**BUSY, "stop_each": 0.0, "kill_each": 0.0, "climate": Climate(usual=0.01, refused=0.05, answer_lost=0.1)}
+"""Calls fail, and answers get lost."""
+
+
 class Fault(NamedTuple):
     """One plausible mistake."""
 
@@ -35,6 +49,8 @@ class Fault(NamedTuple):
     """Where the like of it cost somebody their jobs."""
     edits: Sequence[Callable[[], None]]
     proof: Proof = Proof.SIMULATION
+    under: Mapping[str, Any] = {}
+    """Options of the simulations, where those that are drawn would take hundreds of seeds to bring it out."""
 
     def plant(self) -> None:
         """From now on this process does wrong."""
@@ -42,15 +58,15 @@ class Fault(NamedTuple):
             edit()
 
 
-def instead(function: Any, was: str, becomes: str, times: int = 1) -> Callable[[], None]:
+def instead(function: Any, was: str, becomes: str) -> Callable[[], None]:
     """In the text of this function, ``becomes`` stands where ``was`` stood."""
-    return partial(_rewrite, inspect.unwrap(function), was, becomes, times)
+    return partial(_rewrite, inspect.unwrap(function), was, becomes)
 
 
-def _rewrite(function: FunctionType, was: str, becomes: str, times: int) -> None:
+def _rewrite(function: FunctionType, was: str, becomes: str) -> None:
     text = _text_of(function)
-    if text.count(was) != times:
-        raise LookupError(f"{function.__qualname__} has {text.count(was)} times, not {times}:\n{was}")
+    if text.count(was) != 1:
+        raise LookupError(f"{function.__qualname__} has {text.count(was)} times, not once:\n{was}")
     tree = ast.parse(text.replace(was, becomes))
     definition = tree.body[0]
     assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -77,15 +93,13 @@ def value(module: ModuleType, name: str, becomes: object) -> Callable[[], None]:
     return partial(setattr, module, name, becomes)
 
 
-def statement(
-    module: ModuleType, queries: str, name: str, was: str, becomes: str, times: int = 1
-) -> Callable[[], None]:
+def statement(module: ModuleType, queries: str, name: str, was: str, becomes: str) -> Callable[[], None]:
     """In one statement of the SQL that a module has loaded, ``becomes`` stands where ``was`` stood."""
-    return partial(_restate, module, queries, name, was, becomes, times)
+    return partial(_restate, module, queries, name, was, becomes)
 
 
-def _restate(module: ModuleType, queries: str, name: str, was: str, becomes: str, times: int) -> None:
+def _restate(module: ModuleType, queries: str, name: str, was: str, becomes: str) -> None:
     loaded = getattr(module, queries)
-    if loaded[name].count(was) != times:
-        raise LookupError(f"the statement {name!r} has {loaded[name].count(was)} times, not {times}:\n{was}")
+    if loaded[name].count(was) != 1:
+        raise LookupError(f"the statement {name!r} has {loaded[name].count(was)} times, not once:\n{was}")
     setattr(module, queries, {**loaded, name: loaded[name].replace(was, becomes)})

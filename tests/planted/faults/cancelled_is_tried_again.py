@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import SLOW, Fault, instead
 
 from headrace.model import lifecycle
 
@@ -8,4 +8,5 @@ FAULT = Fault(
     edits=[
         instead(lifecycle._unless_cancelled, "if job.cancel_requested:", "if False:"),
     ],
+    under=SLOW,
 )

@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import LOSSES, Fault, instead
 
 from headrace.runtime.completer import Completer
 
@@ -8,4 +8,5 @@ FAULT = Fault(
     edits=[
         instead(Completer._apply, "if self._given_up:", "if True:"),
     ],
+    under=LOSSES,
 )

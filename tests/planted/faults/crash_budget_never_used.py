@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import POISON, Fault, instead
 
 from headrace.model import lifecycle
 
@@ -8,4 +8,5 @@ FAULT = Fault(
     edits=[
         instead(lifecycle._crashed, "if alone and crashes >= budget:", "if False:"),
     ],
+    under=POISON,
 )

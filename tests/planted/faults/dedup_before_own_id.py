@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import LOSSES, Fault, instead
 
 from headrace.storage.memory import inserting
 
@@ -8,4 +8,5 @@ FAULT = Fault(
     edits=[
         instead(inserting.insert_jobs, "if new.id not in there:", "if new.id not in there or new.key is not None:"),
     ],
+    under=LOSSES,
 )

@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import SLOW, Fault, instead
 
 from headrace.interface.jobs import Jobs
 from headrace.storage.memory import inserting
@@ -23,4 +23,5 @@ FAULT = Fault(
             "        for job, holder in zip(jobs, holders)\n    ]",
         ),
     ],
+    under=SLOW,
 )

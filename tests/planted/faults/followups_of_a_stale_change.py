@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import ZOMBIES, Fault, instead
 
 from headrace.storage.memory import applying
 
@@ -12,4 +12,5 @@ FAULT = Fault(
             "    insert_jobs(store, change.then, now)\n    if not passes(",
         ),
     ],
+    under=ZOMBIES,
 )

@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import LOSSES, Fault, instead
 
 from headrace.runtime.rescuer import Rescuer
 
@@ -8,4 +8,5 @@ FAULT = Fault(
     edits=[
         instead(Rescuer.rescue_once, "self._doubts = _LOOKS", "pass"),
     ],
+    under=LOSSES,
 )

@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import ZOMBIES, Fault, instead
 
 from headrace.model import change
 
@@ -15,4 +15,5 @@ FAULT = Fault(
             "job.state is State.RUNNING",
         ),
     ],
+    under=ZOMBIES,
 )

@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import ZOMBIES, Fault, instead
 
 from headrace.model import change
 
@@ -11,4 +11,5 @@ FAULT = Fault(
     edits=[
         instead(change.passes, "and job.generation == guard.generation ", ""),
     ],
+    under=ZOMBIES,
 )

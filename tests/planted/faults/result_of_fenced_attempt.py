@@ -1,4 +1,4 @@
-from tests.planted.planting import Fault, instead, value
+from tests.planted.planting import ZOMBIES, Fault, instead, value
 
 from headrace.model.change import Patch
 from headrace.storage.memory import applying
@@ -19,4 +19,5 @@ FAULT = Fault(
         ),
         value(applying, "Patch", Patch),
     ],
+    under=ZOMBIES,
 )

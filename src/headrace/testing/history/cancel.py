@@ -34,6 +34,8 @@ def _judge(index: Index, job: str, life: Life, answered: int, ordered: Ordered) 
     asked = _asked(life, answered, ordered)
     if asked is None:
         return
+    if index.scope.exact:
+        yield from _find_running(job, life, asked, answered, ordered)
     starts = {started.generation: place for place, started in life.started}
     waited = index.scope.exact and _waited(life, asked, answered)
     for place, grant in life.granted:
@@ -52,6 +54,18 @@ def _judge(index: Index, job: str, life: Life, answered: int, ordered: Ordered) 
     if waited and row is not None and row.state is not State.CANCELLED and index.rows is not None:
         what = f"{job} was cancelled at {ordered.at} while it waited, and is {row.state} at the end"
         yield Finding(Kind.CANCEL, what, (job,), (asked, answered, index.rows))
+
+
+def _find_running(job: str, life: Life, asked: int, answered: int, ordered: Ordered) -> Iterator[Finding]:
+    """It was said to have waited, and somebody held it."""
+    held = [(place, grant) for place, grant in life.generations() if place < answered]
+    if held and not any(
+        change.generation == held[-1][1].generation for place, change in life.moves() if place < answered
+    ):
+        place, grant = held[-1]
+        what = f"{job} was cancelled at {ordered.at} as one that waits, while {grant.worker} held it under generation"
+        what += f" {grant.generation} since {grant.at}"
+        yield Finding(Kind.CANCEL, what, (job,), (place, asked, answered))
 
 
 def _asked(life: Life, answered: int, ordered: Ordered) -> int | None:

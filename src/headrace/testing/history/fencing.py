@@ -73,7 +73,9 @@ def _find_outrun(index: Index, job: str, life: Life) -> Iterator[Finding]:
     if row is None or index.rows is None or commands(life, "retry"):
         return
     for place, settled in life.settled:
-        if settled.applied and settled.state is State.COMPLETED and settled.generation != row.generation:
+        if not settled.applied or settled.state is not State.COMPLETED:
+            continue
+        if settled.generation != row.generation or row.state is not State.COMPLETED:
             what = f"{_said(job, settled)}, and its row is {row.state} under generation {row.generation}"
             yield Finding(Kind.STALE_WRITE, what, (job,), (place, index.rows))
 

@@ -87,7 +87,7 @@ class Programs:
             if receipts and self._dice.chance(0.1):
                 await self._wait_for(receipts[0].id)
             elif receipts and self._dice.chance(0.1):
-                await self._regret(receipts[0].id)
+                await self._regret(receipts[0].id, min(1.0, wanted[0].delay))
 
     def _wishes(self) -> Sequence[Wanted]:
         number = 1 if self._dice.chance(0.85) else self._dice.whole(2, 12)
@@ -175,9 +175,9 @@ class Programs:
             Waited(at=self._witness.now, process=self._process, job=job.id, state=job.state, result=job.result)
         )
 
-    async def _regret(self, job_id: str) -> None:
+    async def _regret(self, job_id: str, delay: float) -> None:
         """It wants the job stopped, about when that begins."""
-        await self._clock.sleep(self._dice.between(0, 2))
+        await self._clock.sleep(delay + self._dice.pick((-0.02, 0.0, 0.05, 1.0)) if delay else self._dice.between(0, 2))
         with suppress(HeadraceError):
             await self._order("cancel", job_id)
 
