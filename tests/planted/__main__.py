@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+
 from tests.planted.hunting import Catch, all_faults, hashes_are_fixed, hunt, is_good
 from tests.planted.planting import Fault, Proof
 

@@ -20,12 +20,12 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
-from tests.planted import faults
-from tests.planted.planting import Fault, Proof
 
 from headrace.testing.history import checker
 from headrace.testing.simulation.options import drawn
 from headrace.testing.simulation.run import simulate
+from tests.planted import faults
+from tests.planted.planting import Fault, Proof
 
 LONGEST = 40
 """Seconds of processor time after which one simulation counts as one that never ends."""

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.interface.jobs import Jobs
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="An enqueue is acknowledged when it was sent, and not when it was done.",

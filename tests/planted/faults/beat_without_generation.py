@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.storage.memory import leasing
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A beat tells of lost jobs by their ids and not by their generations.",

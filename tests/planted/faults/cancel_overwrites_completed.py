@@ -1,6 +1,5 @@
-from tests.planted.planting import SLOW, Fault, instead
-
 from headrace.model import lifecycle
+from tests.planted.planting import SLOW, Fault, instead
 
 FAULT = Fault(
     wrong="A cancel that found the job waiting is written whatever the job is by then.",

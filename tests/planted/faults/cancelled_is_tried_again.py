@@ -1,6 +1,5 @@
-from tests.planted.planting import SLOW, Fault, instead
-
 from headrace.model import lifecycle
+from tests.planted.planting import SLOW, Fault, instead
 
 FAULT = Fault(
     wrong="A job whose cancel was requested goes back to wait like any other when its attempt fails.",

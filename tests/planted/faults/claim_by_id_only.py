@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import claiming
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Jobs are claimed in the order of their ids, whatever their priority and due time.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import claiming
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A claim takes as many jobs as its worker has room for, whatever the queue's ceiling says.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.model import change
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A claim does not raise the generation.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.storage.memory import claiming
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A claim is granted to a worker whose lease has run out.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import LOSSES, Fault, instead
-
 from headrace.runtime.completer import Completer
+from tests.planted.planting import LOSSES, Fault, instead
 
 FAULT = Fault(
     wrong="A change that could not be written is given up after the first try.",

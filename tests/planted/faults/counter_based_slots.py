@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import applying, claiming
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="The ceiling of a queue is held by a counter, which a rescue does not count down.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import POISON, Fault, instead
-
 from headrace.model import lifecycle
+from tests.planted.planting import POISON, Fault, instead
 
 FAULT = Fault(
     wrong="No number of crashes makes a job dead.",

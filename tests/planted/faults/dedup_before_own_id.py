@@ -1,6 +1,5 @@
-from tests.planted.planting import LOSSES, Fault, instead
-
 from headrace.storage.memory import inserting
+from tests.planted.planting import LOSSES, Fault, instead
 
 FAULT = Fault(
     wrong="An insert looks at the key before it looks whether the job is there already.",

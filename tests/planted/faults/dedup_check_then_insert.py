@@ -1,7 +1,6 @@
-from tests.planted.planting import SLOW, Fault, instead
-
 from headrace.interface.jobs import Jobs
 from headrace.storage.memory import inserting
+from tests.planted.planting import SLOW, Fault, instead
 
 FAULT = Fault(
     wrong="Whether a key is held is asked in one call, and the job is inserted in the next.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.storage.memory import pruning
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A running job can be deleted.",

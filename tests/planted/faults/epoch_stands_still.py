@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.runtime.leader import Leader
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A new leader takes over under the epoch of the old one.",

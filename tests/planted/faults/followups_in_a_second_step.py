@@ -1,7 +1,6 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.completer import Completer
 from headrace.storage.memory import applying
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Follow-up jobs are inserted by a call of their own, once the completion is recorded.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import ZOMBIES, Fault, instead
-
 from headrace.storage.memory import applying
+from tests.planted.planting import ZOMBIES, Fault, instead
 
 FAULT = Fault(
     wrong="Follow-up jobs are inserted before the guard is looked at.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.model import lifecycle
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A worker that stops puts its jobs back, also those that are somebody else's by now.",

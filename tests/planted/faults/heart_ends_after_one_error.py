@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.heart import Heart
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A worker's heart stops beating after the first beat that fails.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.interface.template import Template
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A job gets a new id each time that it is sent, whatever id the caller gave.",

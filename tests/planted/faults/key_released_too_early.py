@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import claiming
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Every dedup key is given up at the claim, also one that holds until the end.",

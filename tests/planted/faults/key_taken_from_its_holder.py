@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import applying
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A dead job that is sent back takes its key, whoever holds it by then.",

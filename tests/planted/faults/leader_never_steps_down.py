@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.runtime.leader import Leader
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="Who leads once believes so until it is told otherwise.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.loop import Loop
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A background loop ends with the first error that its step meets.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.strays import Strays
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Nobody looks for jobs of a claim whose answer was lost.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import LOSSES, Fault, instead
-
 from headrace.runtime.rescuer import Rescuer
+from tests.planted.planting import LOSSES, Fault, instead
 
 FAULT = Fault(
     wrong="Nobody looks for jobs of a rescue whose answer was lost.",

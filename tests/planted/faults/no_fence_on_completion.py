@@ -1,6 +1,5 @@
-from tests.planted.planting import ZOMBIES, Fault, instead
-
 from headrace.model import change
+from tests.planted.planting import ZOMBIES, Fault, instead
 
 FAULT = Fault(
     wrong="A change passes for whoever once held the job: only its state is looked at.",

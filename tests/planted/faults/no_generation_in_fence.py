@@ -1,6 +1,5 @@
-from tests.planted.planting import ZOMBIES, Fault, instead
-
 from headrace.model import change
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="The fence compares the worker and not the generation.",
@@ -11,5 +10,5 @@ FAULT = Fault(
     edits=[
         instead(change.passes, "and job.generation == guard.generation ", ""),
     ],
-    under=ZOMBIES,
+    proof=Proof.MEMORY,
 )

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.producer import Producer
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A job starts although its limit had no permit for it.",

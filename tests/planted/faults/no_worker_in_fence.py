@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.model import change
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="The fence compares the generation and not the worker.",

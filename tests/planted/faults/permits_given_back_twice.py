@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.limiter import Limiter
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Permits that were not used come back twofold.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.limiter import Limiter
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Permits of a limit are taken without a look whether others took some meanwhile.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import claiming
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A job becomes due a second before its time.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import claiming
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="Only jobs that were delayed become due; those that wait for their next try do not.",

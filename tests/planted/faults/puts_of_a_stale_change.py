@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.storage.memory import applying
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="Records beside a change are written before the guard is looked at.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.model import change
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A rescuer takes a job over under the generation that its lost worker has.",

@@ -1,8 +1,7 @@
-from tests.planted.planting import Fault, value
-
 from headrace.model import lifecycle
 from headrace.model.change import Patch
 from headrace.model.state import State
+from tests.planted.planting import Fault, value
 
 FAULT = Fault(
     wrong="A job that is handed back at a stop has lost an attempt.",

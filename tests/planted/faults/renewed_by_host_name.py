@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.interface.running import Running
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A worker's id is the name of its host.",

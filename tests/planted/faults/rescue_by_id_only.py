@@ -1,8 +1,7 @@
-from tests.planted.planting import Fault, instead, value
-
 from headrace.model.change import Change, In
 from headrace.model.state import RUNNING
 from headrace.runtime import rescuer
+from tests.planted.planting import Fault, instead, value
 
 
 def _by_id(change: Change) -> Change:

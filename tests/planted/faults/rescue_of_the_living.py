@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import leasing
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A rescue takes running jobs whether or not their worker's lease has run out.",

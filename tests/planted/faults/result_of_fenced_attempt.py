@@ -1,7 +1,6 @@
-from tests.planted.planting import ZOMBIES, Fault, instead, value
-
 from headrace.model.change import Patch
 from headrace.storage.memory import applying
+from tests.planted.planting import ZOMBIES, Fault, instead, value
 
 FAULT = Fault(
     wrong="A completion that came too late leaves its result all the same.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.model import lifecycle
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A dead job that an operator sends back keeps its used-up attempts.",

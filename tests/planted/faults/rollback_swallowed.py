@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.storage.memory import inserting
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="An insert whose record was changed by somebody else goes on without the record.",

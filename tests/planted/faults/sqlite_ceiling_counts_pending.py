@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, statement
-
 from headrace.storage.sqlite import claiming
+from tests.planted.planting import Fault, Proof, statement
 
 FAULT = Fault(
     wrong="On SQLite, a ceiling counts jobs that wait instead of those that run.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, statement
-
 from headrace.storage.sqlite import claiming
+from tests.planted.planting import Fault, Proof, statement
 
 FAULT = Fault(
     wrong="On SQLite, jobs are claimed in the order of their ids.",

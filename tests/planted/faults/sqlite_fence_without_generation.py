@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, statement
-
 from headrace.storage.sqlite import applying
+from tests.planted.planting import Fault, Proof, statement
 
 FAULT = Fault(
     wrong="On SQLite, many completions in one statement are fenced by their worker alone.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, statement
-
 from headrace.storage.sqlite import leasing
+from tests.planted.planting import Fault, Proof, statement
 
 FAULT = Fault(
     wrong="On SQLite, a rescue takes whatever runs, as soon as any lease has run out.",

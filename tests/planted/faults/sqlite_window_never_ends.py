@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, statement
-
 from headrace.storage.sqlite import keys
+from tests.planted.planting import Fault, Proof, statement
 
 FAULT = Fault(
     wrong="On SQLite, a dedup window lasts until somebody tidies up.",

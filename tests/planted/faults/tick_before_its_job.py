@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.scheduler import Scheduler
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="The cursor of a schedule is written in one step and the job of the tick in the next.",

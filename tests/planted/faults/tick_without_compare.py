@@ -1,8 +1,7 @@
-from tests.planted.planting import Fault, instead, value
-
 from headrace.model.record import Expect
 from headrace.runtime import scheduler
 from headrace.runtime.scheduler import _Firing
+from tests.planted.planting import Fault, instead, value
 
 FAULT = Fault(
     wrong="The cursor of a schedule is written without a look at what is there.",

@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, instead
-
 from headrace.runtime.producer import Producer
+from tests.planted.planting import Fault, instead
 
 FAULT = Fault(
     wrong="A worker looks for jobs only when it is told that there are some.",

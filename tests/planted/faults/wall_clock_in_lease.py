@@ -1,6 +1,5 @@
-from tests.planted.planting import Fault, Proof, instead
-
 from headrace.storage.memory.leases import BootTime
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="Leases are counted by the wall clock.",
