@@ -161,6 +161,7 @@ def test_runs_that_surely_overlapped_are_too_many_where_the_order_is_not_exact()
     for job in ("a", "b"):
         history.grant(job, worker=job)
         history.start(job, worker=job)
+    history.now += 100
     for job in ("a", "b"):
         history.end(job, worker=job)
         history.settle(job, worker=job)

@@ -95,13 +95,18 @@ def _find_unburied(index: Index, job: str, life: Life) -> Iterator[Finding]:
     if commands(life, "retry"):
         return
     ran = {started.generation: place for place, started in life.started}
-    claims = [(place, grant) for place, grant in life.generations() if not grant.rescued]
+    generations = life.generations()
+    rescues = {grant.generation for _, grant in generations if grant.rescued}
+    claims = [(place, grant) for place, grant in generations if not grant.rescued]
     for (first, old), (second, new) in pairwise(claims):
         alone = old.crashes > 0 and old.generation in ran
+        if not rescues.issuperset(range(old.generation + 1, new.generation)):
+            continue  # it may have been given out between, and have crashed beside others
         if alone and new.crashes > old.crashes and new.crashes >= index.scope.budget:
             what = f"{job} crashed while it ran alone under generation {old.generation}, its crash {new.crashes} of"
             what += f" {index.scope.budget}, and was given out again under generation {new.generation}"
-            yield Finding(Kind.CRASHES, what, (job,), (first, ran[old.generation], second))
+            between = [place for place, grant in generations if old.generation < grant.generation < new.generation]
+            yield Finding(Kind.CRASHES, what, (job,), (first, ran[old.generation], *between, second))
 
 
 def find_false_sums(index: Index) -> Iterator[Finding]:

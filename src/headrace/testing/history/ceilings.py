@@ -20,8 +20,8 @@ def find_crowds(index: Index) -> Iterator[Finding]:
     runs: defaultdict[str, list[Run]] = defaultdict(list)
     for job, life in index.lives.items():
         if life.granted and life.granted[0][1].queue in index.ceilings:
-            find = _runs if index.scope.exact else _sure_runs
-            runs[life.granted[0][1].queue].extend((begin, end, job) for begin, end in find(life))
+            found = _runs(life) if index.scope.exact else _sure_runs(life, index.scope.slack)
+            runs[life.granted[0][1].queue].extend((begin, end, job) for begin, end in found)
     for queue, ceilings in index.ceilings.items():
         if index.scope.exact:
             yield from _sweep(index, queue, ceilings, runs[queue])
@@ -41,7 +41,7 @@ def _runs(life: Life) -> Iterator[tuple[int, int | None]]:
         yield place, end
 
 
-def _sure_runs(life: Life) -> Iterator[tuple[int, int | None]]:
+def _sure_runs(life: Life, slack: int) -> Iterator[tuple[int, int | None]]:
     """By instant: from when it was known to be given out to when its handler was last known to be at it, where the
     change that followed was let through."""
     settled = {change.generation for _, change in life.moves}
@@ -49,8 +49,8 @@ def _sure_runs(life: Life) -> Iterator[tuple[int, int | None]]:
         if grant.generation in settled and not grant.rescued:
             own: list[tuple[int, Started | Ended]] = [*life.started, *life.ended]
             last = max((one.at for _, one in own if one.generation == grant.generation), default=grant.at)
-            if last > grant.at:  # else there is no instant at which it surely held its job
-                yield grant.at, last
+            if grant.at + slack < last - slack:
+                yield grant.at + slack, last - slack
 
 
 def _sweep(index: Index, queue: str, ceilings: list[tuple[int, Ceiling]], runs: list[Run]) -> Iterator[Finding]:
