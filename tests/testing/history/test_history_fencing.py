@@ -96,6 +96,13 @@ def test_a_completion_that_its_row_knows_nothing_of_is_stale() -> None:
     assert "its row is completed under generation 3" in history.only(Kind.STALE_WRITE, exact=False).what
 
 
+def test_a_completion_by_another_worker_than_its_row_says_is_stale() -> None:
+    history = Chronicle()
+    history.settle("a", 1, worker="w2")
+    history.rest(row("a", worker="w1"))
+    assert history.only(Kind.STALE_WRITE, exact=False).what.endswith("its row is completed under generation 1 of w1")
+
+
 def test_a_generation_that_fell_is_a_stale_write() -> None:
     history = Chronicle()
     history.start("a", 3)

@@ -38,6 +38,14 @@ def test_a_promised_job_that_is_not_final_at_the_end_is_lost() -> None:
     assert "a was promised at 1002 and is running" in history.only(Kind.LOST).what
 
 
+def test_a_job_that_was_given_out_and_is_nowhere_is_lost_though_nobody_was_promised_it() -> None:
+    history = Chronicle()
+    history.ask("a")
+    history.run("a")
+    history.rest()
+    assert history.only(Kind.LOST, exact=False).what == "a was given out at 1002 and is nowhere at the end, at 1006"
+
+
 def test_a_job_that_is_due_later_is_not_lost() -> None:
     history = Chronicle()
     history.enqueue("a")

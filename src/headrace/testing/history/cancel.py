@@ -60,7 +60,7 @@ def _find_running(job: str, life: Life, asked: int, answered: int, ordered: Orde
     """It was said to have waited, and somebody held it."""
     held = [(place, grant) for place, grant in life.generations() if place < answered]
     if held and not any(
-        change.generation == held[-1][1].generation for place, change in life.moves() if place < answered
+        change.generation == held[-1][1].generation for place, change in life.moves if place < answered
     ):
         place, grant = held[-1]
         what = f"{job} was cancelled at {ordered.at} as one that waits, while {grant.worker} held it under generation"

@@ -20,6 +20,9 @@ _OF_JOBS = (
     "duplicate_starts",
     "fenced_ends",
     "completions",
+    "dead",
+    "cancelled",
+    "crashes",
     "stale_writes_refused",
     "answers_lost",
 )
@@ -71,6 +74,9 @@ def _count_runs(life: Life, counts: dict[str, int]) -> None:
         counts["duplicate_starts"] += len(life.started) - len({started.attempt for _, started in life.started})
     row = life.row
     if row is not None and row.state in FINAL:
+        counts["dead"] += row.state is State.DEAD
+        counts["cancelled"] += row.state is State.CANCELLED
+        counts["crashes"] += row.crashes
         counts["fenced_ends"] += sum(ended.generation < row.generation for _, ended in life.ended)
     completed = row is not None and row.state is State.COMPLETED
     for _, settled in life.settled:

@@ -75,9 +75,10 @@ def _find_outrun(index: Index, job: str, life: Life) -> Iterator[Finding]:
     for place, settled in life.settled:
         if not settled.applied or settled.state is not State.COMPLETED:
             continue
-        if settled.generation != row.generation or row.state is not State.COMPLETED:
+        held = (settled.generation, settled.worker) == (row.generation, row.worker)
+        if not held or row.state is not State.COMPLETED:
             what = f"{_said(job, settled)}, and its row is {row.state} under generation {row.generation}"
-            yield Finding(Kind.STALE_WRITE, what, (job,), (place, index.rows))
+            yield Finding(Kind.STALE_WRITE, f"{what} of {row.worker}", (job,), (place, index.rows))
 
 
 def find_lost_generations(index: Index) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from headrace.testing.history.verdict import Kind
 
 
 def find_losses(index: Index) -> Iterator[Finding]:
-    """LOST: promised, and nowhere at the end or not final."""
+    """LOST: promised, and nowhere at the end or not final; or given out, and nowhere at the end."""
     if index.rows is None:
         return
     end = index.at(index.rows)
@@ -23,7 +23,15 @@ def find_losses(index: Index) -> Iterator[Finding]:
         if row is not None and (row.state in FINAL or row.due_at > end):
             continue
         promised = life.promised
-        if promised is None or (row is None and may_be_gone(index, life)):
+        if row is None and may_be_gone(index, life):
+            continue
+        if promised is None:
+            seen = _seen(index, life)
+            if row is None and seen is not None and may_exist(index, job, life):
+                place, how = seen
+                yield Finding(
+                    Kind.LOST, f"{job} {how} and is nowhere at the end, at {end}", (job,), (place, index.rows)
+                )
             continue
         where = "nowhere" if row is None else f"{row.state}, due at {row.due_at}, under generation {row.generation}"
         what = f"{job} was promised at {index.at(promised)} and is {where} at the end, at {end}"
