@@ -34,7 +34,7 @@ def _judge(index: Index, job: str, life: Life, answered: int, ordered: Ordered) 
     asked = _asked(life, answered, ordered)
     if asked is None:
         return
-    if index.scope.exact:
+    if index.scope.exact and ordered.waited:
         yield from _find_running(job, life, asked, answered, ordered)
     starts = {started.generation: place for place, started in life.started}
     waited = index.scope.exact and _waited(life, asked, answered)

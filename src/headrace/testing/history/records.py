@@ -84,11 +84,13 @@ class Ordering(Record, frozen=True, tag=True):
 
 
 class Ordered(Record, frozen=True, tag=True):
-    """The command was answered; ``done`` are the jobs for which it says that it was carried out."""
+    """The command was answered; ``done`` are the jobs for which it says that it was carried out. ``waited``: of a cancel
+    that says that they were waiting, and that nobody runs them."""
 
     call: int
     command: str
     done: Sequence[str]
+    waited: bool = False
 
 
 class Removed(Record, frozen=True, tag=True):

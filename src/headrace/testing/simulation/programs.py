@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from headrace import Headrace
+from headrace import CancelOutcome, Headrace
 from headrace.interface.task import Call
 from headrace.model.errors import EnqueueUnknown, HeadraceError, LeaseLost, WaitTimeout
 from headrace.model.job import Until
@@ -224,17 +224,17 @@ class Programs:
     async def _order(self, command: str, job_id: str) -> None:
         witness, call = self._witness, self._witness.next_call()
         witness.write(Ordering(at=witness.now, process=self._process, call=call, command=command, jobs=[job_id]))
-        done: list[str] = []
+        waited = False
         if command == "cancel":
-            outcome = await self._app.acancel(job_id)
-            done = [job_id] if outcome == "cancelled" else []
+            waited = await self._app.acancel(job_id) is CancelOutcome.CANCELLED
         elif command == "retry":
             await self._app.aretry(job_id)
-            done = [job_id]
         else:
             await self._app.arun_now(job_id)
-            done = [job_id]
-        witness.write(Ordered(at=witness.now, process=self._process, call=call, command=command, done=done))
+        done = [job_id] if waited or command != "cancel" else []
+        witness.write(
+            Ordered(at=witness.now, process=self._process, call=call, command=command, done=done, waited=waited)
+        )
 
     async def _put_right(self) -> None:
         """Whatever was paused or scaled goes on as before."""
