@@ -67,6 +67,9 @@ def _fill(draft: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
         migrate_open(connection)
         connection.execute("COMMIT")
+        # Closing does this too, and keeps silent where it fails: the file would appear without what the -wal holds.
+        if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            raise StoreUnreachable(draft, "somebody else uses it")
     finally:
         connection.close()
 
