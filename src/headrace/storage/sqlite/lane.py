@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 from headrace.storage.sqlite.operation import AnyOperation
@@ -58,6 +58,16 @@ class Lane:
         """After ``hold``."""
         self._still.release()
         self._may_go.set()
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """In its own thread, in the middle of a batch: for now it may be held, since nothing is under way."""
+        self._still.release()
+        try:
+            yield
+        finally:
+            self._may_go.wait()
+            self._still.acquire()
 
     def _run(self) -> None:
         while not self._stopping:

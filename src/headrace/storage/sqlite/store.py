@@ -23,8 +23,8 @@ from headrace.storage.sqlite.wake import Post, ensure_folder
 from headrace.storage.sqlite.writer import Writer
 from headrace.system.clock import SystemClock
 
-_STILL = 1.0
-"""Seconds that a fork waits for our threads: a commit takes milliseconds, waiting for another's lock may take long."""
+_STILL = 5.0
+"""Seconds that a fork waits for our threads, at most: a commit takes milliseconds, a checkpoint more."""
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -159,7 +159,8 @@ class Writer:
         ends_at = self._clock.monotonic() + self.patience
         self._backoff.reset()
         while self._clock.monotonic() < ends_at:
-            self._backoff.wait()
+            with self.lane.at_rest():
+                self._backoff.wait()
             if self._try_begin(connection):
                 return
         raise StoreBusy(self._path, self.patience)
