@@ -2,13 +2,18 @@
 
 Kills at random are in test_chaos.py."""
 
+import itertools
 import signal
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from survival.fleet import Fleet, fleet, wait_until
 
 from headrace import Headrace
+from headrace.model.errors import StoreBusy
 from headrace.model.job import Job
 from headrace.model.state import FINAL, State
 
@@ -43,7 +48,7 @@ def test_a_frozen_worker_that_wakes_up_late_changes_nothing(tmp_path: Path, task
         wait_until(ships.ready, "the first worker is at work")
         ids = enqueue(app, task, count, seconds=2.0)
         wait_until(lambda: all(only_start(ships, job_id, 1) for job_id in ids), "the first worker has them all")
-        assert ships.send(frozen.pid, signal.SIGSTOP)
+        freeze(ships, frozen.pid)
         other = ships.start_worker()
         wait_until(lambda: all_final(app), "another worker has completed them")
         before = [row(app, job_id) for job_id in ids]
@@ -58,6 +63,59 @@ def test_a_frozen_worker_that_wakes_up_late_changes_nothing(tmp_path: Path, task
         after = enqueue(app, "work", number=1)[0]
         wait_until(lambda: row(app, after).state is State.COMPLETED, "the first worker works on")
         assert ships.end(frozen) == 0
+
+
+def freeze(ships: Fleet, pid: int) -> None:
+    """SIGSTOP, at a moment at which it does not hold the store: what follows of that is a test of its own."""
+    assert ships.send(pid, signal.SIGSTOP)
+    while is_locked(ships.database):
+        assert ships.send(pid, signal.SIGCONT)
+        time.sleep(0.01)
+        assert ships.send(pid, signal.SIGSTOP)
+
+
+def is_locked(database: Path) -> bool:
+    """Whether somebody holds the right to write for longer than a commit takes."""
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=0.5)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        connection.execute("ROLLBACK")
+        return False
+
+
+def test_a_worker_that_is_frozen_in_a_commit_stops_the_others_and_they_go_on_with_it(tmp_path: Path) -> None:
+    with fleet(tmp_path, lease="1s", patience="500ms") as ships, Headrace(ships.url) as app:
+        workers = [ships.start_worker() for _ in range(2)]
+        wait_until(lambda: len(ships.ready()) == 2, "both workers are at work")
+        ids = enqueue(app, "work", 6, number=6)
+        wait_until(lambda: ships.effects("end"), "jobs are run")
+        frozen, other = (worker.pid for worker in workers)
+        for tries in itertools.count():
+            ids += enqueue(app, "work", 3, number=1)
+            time.sleep(0.0005 * (tries % 4))  # it claims jobs, runs them for a millisecond, records them
+            assert ships.send(frozen, signal.SIGSTOP)
+            if is_locked(ships.database):
+                break
+            assert ships.send(frozen, signal.SIGCONT)
+        told = len(busy(ships, other))
+        wait_until(lambda: len(busy(ships, other)) >= told + 3, "the other says that the store is locked")
+        with pytest.raises(StoreBusy), Headrace(ships.url, patience="200ms") as impatient:
+            impatient.enqueue("survival.app.work", {"number": 1})
+        time.sleep(1.5)  # longer than a lease: the other's has run out as well, and nobody could take anything over
+        assert ships.send(frozen, signal.SIGCONT)
+        wait_until(lambda: all_final(app), "all is completed once it goes on", 60)
+        assert {row(app, job_id).state for job_id in ids} == {State.COMPLETED}
+        completed = [record["job"] for record in ships.effects("completed")]
+        assert sorted(completed) == sorted(set(completed)), "and nothing twice"
+        assert [ships.end(worker) for worker in workers] == [0, 0]
+
+
+def busy(ships: Fleet, pid: int) -> list[str]:
+    """What this process said of a store that others hold."""
+    texts = [record["text"] for record in ships.effects("log") if record["pid"] == pid]
+    return [text for text in texts if "StoreBusy" in text]
 
 
 def refused(ships: Fleet, pid: int) -> set[str]:
