@@ -8,7 +8,7 @@ import time
 from headrace.testing.chaos.fleet import Ship
 from headrace.testing.chaos.machine.course import ONCE, Course, Stand
 
-_ROOM = 300_000
+_ROOM = 60_000
 
 
 class FileLimit(Course):
@@ -34,7 +34,7 @@ class FileLimit(Course):
         """No descriptor beyond those they have. They go on, or say so; given back, all is as before."""
         before = {ship: _limit(ship, resource.RLIMIT_NOFILE, _highest(ship) + 1 + spare) for ship in crew}
         stand.counts["no_more_files"] += 1
-        time.sleep(self.dice.between(0.5, 2.5))  # a lease is 2 s
+        time.sleep(self.dice.between(0.5, 2.2))  # a lease is 2 s
         stand.expect_alive(*crew)
         for ship, limit in before.items():
             resource.prlimit(ship.pid, resource.RLIMIT_NOFILE, limit)
