@@ -3,7 +3,21 @@
 import pytest
 from msgspec.structs import asdict, replace
 
-from headrace.model.change import Ended, Held, In, Patch, claimed, inserted, order, passes, patched, promoted, reclaimed
+from headrace.model.change import (
+    Change,
+    Ended,
+    Held,
+    In,
+    Patch,
+    claimed,
+    inserted,
+    order,
+    passes,
+    patched,
+    promoted,
+    reclaimed,
+    stands,
+)
 from headrace.model.job import DEFAULT_OPTIONS, HISTORY, AttemptRecord, Encoding, Job, NewJob, Options, Until
 from headrace.model.outcome import Failure
 from headrace.model.state import FINAL, RUNNING, WAITING, State
@@ -45,6 +59,20 @@ def test_held_passes_only_for_this_worker_and_generation_while_it_runs() -> None
 @pytest.mark.parametrize("state", [state for state in State if state not in RUNNING])
 def test_held_never_passes_for_a_job_that_does_not_run(state: State) -> None:
     assert not passes(Held("w1", 1), running(state=state))
+
+
+@pytest.mark.parametrize("state", sorted(WAITING | FINAL))
+def test_a_change_that_was_applied_is_known_by_its_hold_having_ended_so(state: State) -> None:
+    job = running()
+    change = Change(job.id, Held("w1", 1), Patch(state))
+    after = patched(job, change.patch, NOW)
+    assert stands(after, change)
+    assert not stands(job, change)  # it was not applied
+    assert not stands(None, change)
+    assert not stands(reclaimed(job, "w2"), change)
+    assert not stands(patched(reclaimed(job, "w2"), change.patch, NOW), change)  # somebody else's doing
+    assert not stands(after, Change(job.id, In(frozenset({State.RUNNING})), Patch(state)))
+    assert stands(patched(after, Patch(State.CANCELLED), NOW), change) is (state in WAITING | {State.CANCELLED})
 
 
 def test_in_passes_for_its_states_alone() -> None:

@@ -191,6 +191,25 @@ async def test_a_lonely_job_whose_permits_can_not_be_had_goes_back_once(stand: S
     assert not stand.reported(LeaseLost)
 
 
+async def test_a_completion_whose_answer_was_lost_is_told_of_as_one(
+    stand: Stand, faults: Faults, runs: list[int]
+) -> None:
+    completed, retrying = stand.hear("queue.job.completed"), stand.hear("queue.job.retrying")
+
+    async def fails() -> None:
+        raise ValueError
+
+    stand.app.task(name="fails")(fails)
+    receipts = [await stand.app.aenqueue("work", {"number": 1}), await stand.app.aenqueue("fails", {})]
+    faults.fail_next("apply", LOST, LOST)
+    async with stand.app.worker({"default": 2}):
+        await stand.pass_time(0.9)
+        await stand.app.bus.flush()
+        assert [event.job_id for event in completed] == [receipts[0].id]
+        assert [event.job_id for event in retrying] == [receipts[1].id]
+    assert not stand.reported(LeaseLost)
+
+
 async def test_without_an_error_nothing_is_looked_for(stand: Stand, faults: Faults, runs: list[int]) -> None:
     async with stand.app.worker({"default": 1}):
         receipt = await stand.app.aenqueue("work", {"number": 1})

@@ -185,6 +185,16 @@ def _remembered(job: Job, ended: Ended, now: int) -> tuple[AttemptRecord, ...]:
     return (*job.history, record)[-HISTORY:]
 
 
+def stands(job: Job | None, change: Change) -> bool:
+    """Whether the row is what this change has left, or what became of it since: it ended the hold that it was guarded
+    by. For those who got no answer: nobody else ends a hold without taking the job over first."""
+    state = change.patch.state
+    if job is None or state is None or state in RUNNING or not isinstance(change.guard, Held):
+        return False
+    same_hold = job.generation == change.guard.generation and job.state not in RUNNING
+    return same_hold and (state not in FINAL or job.state is state)
+
+
 def promoted(job: Job) -> Job:
     """The row once its due time has come."""
     return replace(job, state=State.PENDING)

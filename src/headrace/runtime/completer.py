@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from headrace.model.change import STALE, Change, Status, Verdict
+from headrace.model.change import APPLIED, STALE, Change, Status, Verdict, stands
 from headrace.model.errors import StoreError
 from headrace.model.job import Job
 from headrace.model.retry import RetryPolicy
@@ -69,19 +69,31 @@ class Completer:
         """The worker must end: try no more. Its lease runs out, and a rescuer settles the rest."""
         self._given_up = True
 
-    async def _apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
-        failures = 0
+    async def _apply(self, changes: Sequence[Change], failures: int = 0) -> Sequence[Verdict]:
         while True:
             try:
-                return await self._storage.apply(changes)
+                verdicts = await self._storage.apply(changes)
+                return await self._recognized(changes, verdicts) if failures else verdicts
             except Exception as error:
                 failures += 1
                 self._report("completer", error)
                 if self._given_up:
                     raise
                 if not isinstance(error, StoreError) and len(changes) > 1:  # one of them is at fault: not all wait
-                    return [verdict for change in changes for verdict in await self._apply([change])]
+                    return [verdict for change in changes for verdict in await self._apply([change], failures)]
                 await self._clock.sleep(_PAUSE.delay(failures, self._entropy()))
+
+    async def _recognized(self, changes: Sequence[Change], verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
+        """An earlier try may have been applied, its answer lost: what is stale then is our own doing."""
+        stale = [change for change, verdict in zip(changes, verdicts, strict=True) if verdict.status is Status.STALE]
+        if not stale:
+            return verdicts
+        rows = await self._storage.get([change.job_id for change in stale])
+        ours = {change.job_id for change, job in zip(stale, rows, strict=True) if stands(job, change)}
+        return [
+            APPLIED if verdict.status is Status.STALE and change.job_id in ours else verdict
+            for change, verdict in zip(changes, verdicts, strict=True)
+        ]
 
     def _deliver(self, settlements: Sequence[Settlement], verdicts: Sequence[Verdict]) -> None:
         self.waiting -= len(settlements)
