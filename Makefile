@@ -7,6 +7,7 @@
 #                                 some 15 minutes
 #   make simulate                 20,000 simulated clusters from new seeds: about an hour; SIMULATE_ARGS=... instead of that
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
+#   make powercut                 4,800 power cuts under SQLite: some 10 minutes; POWERCUT_ARGS=... instead of that
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
@@ -19,10 +20,11 @@ STORAGE ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SIMULATE_ARGS ?= --seed $$(date +%s) --seeds 20000 --jobs 0
+POWERCUT_ARGS ?= --cuts 2000 --seed 1 --durability all --json docs/explanation/data/powercut-sqlite.json
 CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/explanation/data/chaos-sqlite.json
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos bench bench-against format setup clean
+.PHONY: demo test check explore simulate chaos powercut bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -53,6 +55,9 @@ simulate: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python -m headrace.testing.chaos $(CHAOS_ARGS)
+
+powercut: $(READY)
+	$(BIN)/python -m headrace.testing.powercut $(POWERCUT_ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -30,6 +30,7 @@ from headrace.model.state import FINAL, KIND, MOVES, State
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
 from headrace.testing.chaos.outcome import Outcome, Report
+from headrace.testing.powercut.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -538,9 +539,36 @@ def chaos_runs() -> str:
     return "\n\n".join(parts)
 
 
+def powercut_verdicts() -> str:
+    """A line for each run, whose last words stand below."""
+    path = DOCS / "explanation" / "data" / "powercut-sqlite.json"
+    verdicts = msgspec.json.decode(path.read_bytes(), type=list[Verdict])
+    titles = (
+        "durability",
+        "cuts",
+        "acknowledgements",
+        "lost",
+        "ghosts",
+        "holes",
+        "damaged stores",
+        "95 % bound on losses per cut",
+    )
+    words = "\n".join(verdict.line() for verdict in verdicts)
+    return f"{table(titles, [powercut_row(verdict) for verdict in verdicts])}\n\n```text\n{words}\n```"
+
+
+def powercut_row(verdict: Verdict) -> Sequence[str]:
+    """One run."""
+    name = {"off": "none: no syncs at all"}.get(verdict.durability, f"`{verdict.durability}`")
+    counts = (verdict.cuts, verdict.promised, verdict.lost, verdict.ghosts, verdict.holes, verdict.damaged)
+    bound = "none" if verdict.lost or verdict.damaged else f"3 / {verdict.cuts:,} = {300 / verdict.cuts:.2g} %"
+    return (f"{name}, syncs failing" if verdict.failed_syncs else name, *(f"{count:,}" for count in counts), bound)
+
+
 PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "states.md": {"diagram": diagram, "moves": moves},
     DOCS / "explanation" / "reliability.md": {"chaos verdicts": chaos_verdicts, "chaos runs": chaos_runs},
+    DOCS / "explanation" / "power-cut.md": {"powercut verdicts": powercut_verdicts},
     DOCS / "README.md": {"decisions": decisions},
     REFERENCE / "api.md": {
         "names": names,

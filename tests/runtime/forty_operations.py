@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -26,6 +27,7 @@ from headrace.model.change import Change, Status, Verdict
 from headrace.model.job import Job
 from headrace.model.schedule import TICK_HEADER
 from headrace.model.state import FINAL
+from headrace.runtime.events import Bus
 from headrace.storage.contract import Demand, Filter
 from headrace.testing.failing import FailingStorage, Faults
 
@@ -57,12 +59,13 @@ class Watched(FailingStorage):
 class Script:
     """One run of it. ``definite``: the failing call does nothing, and says so."""
 
-    def __init__(self, faults: Faults, *, definite: bool) -> None:
+    def __init__(self, faults: Faults, while_it_stands: ExitStack, *, definite: bool) -> None:
         self.faults, self.definite = faults, definite
         retry = RetryPolicy.exponential(max_attempts=3, base=0.5, jitter=0)
         self.app = Headrace("memory:", lease=9, beat=3, poll=2, reap=3, grace=1, kill_after=1, retry=retry)
         self.app.settings = replace(self.app.settings, prune=8.0)
-        self.stand = Stand(self.app)
+        self.stand = Stand(self.app, while_it_stands)
+        self.app.bus = Bus(self.app.spawn, self.stand.report)  # without log lines: it is run a thousand times
         self.completed: Counter[str] = Counter()
         watched = type("", (Watched,), {"completed": self.completed})
         make = self.app._make_storage
@@ -85,6 +88,7 @@ class Script:
         self.runs: defaultdict[str, list[int]] = defaultdict(list)
         self.running: set[str] = set()
         self.cleared = ""
+        self.told = self.stand.hear("queue.job.completed")
         self._register()
 
     # --- the app -----------------------------------------------------------------------------------------------------
@@ -339,6 +343,8 @@ class Script:
             await self.stand.pass_time(2)
             jobs = await self.all_jobs()
         wrong += self.about_jobs(jobs)
+        await self.app.bus.flush()
+        wrong += self.about_what_is_told()
         wrong += await self.about_life()
         wrong += self.about_ticks(await self.all_jobs())
         for name, values in self.kv.items():
@@ -376,6 +382,13 @@ class Script:
         wrong += [f"a job that follows is lost: {job_id}" for job_id in self.known_by_row if job_id not in jobs]
         return wrong
 
+    def about_what_is_told(self) -> list[str]:
+        """Whatever was completed is told of once, and no lease is said to be lost."""
+        told = Counter(event.job_id for event in self.told)
+        wrong = [f"told {told[job_id]} times: {job_id}" for job_id in self.completed if told[job_id] != 1]
+        lost = [error.job_id for _, error in self.stand.reports if isinstance(error, LeaseLost)]
+        return wrong + [f"a lease is said to be lost: {job_id}" for job_id in lost if job_id not in self.may_crash]
+
     async def about_life(self) -> list[str]:
         """No loop of the second worker is silent, and permits are to be had."""
         stand, wrong = self.stand, list[str]()
@@ -411,12 +424,13 @@ class Script:
 
 async def run_script(faults: Faults, *, definite: bool, raised: list[Exception]) -> tuple[Script, list[str]]:
     """The script once, and all that is wrong afterwards."""
-    script = Script(faults, definite=definite)
-    script.raised = raised
-    await script.run()
-    script.calls = len(faults.calls)
-    faults.clear()
-    wrong = await script.rest()
-    await script.second.__aexit__(None, None, None)
-    await script.app.aclose()
+    with ExitStack() as while_it_stands:
+        script = Script(faults, while_it_stands, definite=definite)
+        script.raised = raised
+        await script.run()
+        script.calls = len(faults.calls)
+        faults.clear()
+        wrong = await script.rest()
+        await script.second.__aexit__(None, None, None)
+        await script.app.aclose()
     return script, wrong
