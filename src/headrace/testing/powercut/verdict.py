@@ -49,6 +49,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             case _:
                 return self.lost + self.ghosts + self.damaged > 0
 
+    @property
+    def _word(self) -> str:
+        if self.durability in ("full", "normal"):
+            return "holds" if self.holds else "DOES NOT HOLD"
+        return "the planted fault is seen" if self.holds else "THE PLANTED FAULT IS NOT SEEN"
+
     def line(self) -> str:
         """In one line."""
         failing = f", {self.failed_syncs:,} of them failing" if self.failed_syncs else ""
@@ -58,7 +64,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             f"({self.uncertain:,} with unsynced writes) of {self.recordings} recordings, {self.writes:,} writes and "
             f"{self.syncs:,} syncs{failing}; of {self.promised:,} acknowledgements {self.lost:,} lost, in "
             f"{self.cuts_with_losses:,} cuts; {self.ghosts:,} ghosts, {self.holes:,} holes, {self.damaged:,} damaged "
-            f"stores{bound}: {'holds' if self.holds else 'DOES NOT HOLD'}"
+            f"stores{bound}: {self._word}"
         )
 
 
