@@ -127,6 +127,12 @@ def _explain(outcome: Outcome) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted: with --json the storms that were over are kept, and the same command goes on",
+            file=sys.stderr,
+        )
+        sys.exit(130)
     except Exception:
         traceback.print_exc()
         sys.exit(2)

@@ -102,6 +102,7 @@ def make_app(station: Station, ledger: Ledger) -> RecordedApp:
         app.queue(queue, concurrency=ceiling)
     app.add_middleware(_traced(ledger))
     _declare_tasks(app, ledger)
+    _declare_slow(app)
     _declare_troubles(app)
     _declare_killers(app)
     app.schedule(SCHEDULE, every=EVERY, catch_up="all", job=app.by_name("tick", {}, {}))
@@ -152,6 +153,17 @@ def _declare_tasks(app: RecordedApp, ledger: Ledger) -> None:
         time.sleep(_pause(number))
         return number
 
+    @app.task(name="chain")
+    async def chain(number: int) -> int:
+        children = [app.by_name("child", {"number": number + extra}, {}) for extra in range(2)]
+        await asyncio.sleep(_pause(number))
+        _follow(ledger, current().job, children)
+        return number
+
+
+def _declare_slow(app: RecordedApp) -> None:
+    """Those that last long enough to be run by two at once, where the first was stopped and wakes up again."""
+
     @app.task(name="long")
     def long(number: int) -> int:
         time.sleep(0.5 + number % 10 / 10)
@@ -159,20 +171,12 @@ def _declare_tasks(app: RecordedApp, ledger: Ledger) -> None:
 
     @app.task(name="patient")
     async def patient(number: int) -> int:
-        """Long enough to be run by two at once, where the first was stopped and wakes up again."""
         await asyncio.sleep(1 + number % 10 / 10)
         return number
 
     @app.task(name="slow")
     async def slow(number: int) -> int:
         await asyncio.sleep(SLOW)
-        return number
-
-    @app.task(name="chain")
-    async def chain(number: int) -> int:
-        children = [app.by_name("child", {"number": number + extra}, {}) for extra in range(2)]
-        await asyncio.sleep(_pause(number))
-        _follow(ledger, current().job, children)
         return number
 
 
