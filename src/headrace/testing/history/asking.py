@@ -1,5 +1,6 @@
 """What producers and operators were told of the jobs that they asked for."""
 
+from collections.abc import Sequence
 from enum import Enum
 
 from headrace.model.state import FINAL
@@ -68,3 +69,10 @@ def may_be_gone(index: Index, life: Life) -> bool:
 def may_be_reborn(index: Index, life: Life) -> bool:
     """Whether the job can have left the store and have come again under its id: all counts begin anew then."""
     return len(life.asked) + len(life.brought) > 1 and may_be_gone(index, life)
+
+
+def lives_once(index: Index) -> Sequence[tuple[str, Life]]:
+    """The jobs that can't."""
+    if index.once is None:
+        index.once = [(job, life) for job, life in index.lives.items() if not may_be_reborn(index, life)]
+    return index.once

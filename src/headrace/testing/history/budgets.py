@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from headrace.model.job import HISTORY, Job
 from headrace.model.state import FINAL, State
-from headrace.testing.history.asking import commands, may_be_reborn
+from headrace.testing.history.asking import commands, lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life, jobs_asked
 from headrace.testing.history.records import Granted, Settled
@@ -18,8 +18,8 @@ _BY_FAILURE = frozenset({"exhausted", "permanent", "given_up"})
 
 def find_miscounts(index: Index) -> Iterator[Finding]:
     """ATTEMPTS, CRASHES: from one time that a job is given out to the next."""
-    for job, life in index.lives.items():
-        if len(life.granted) < 2 or may_be_reborn(index, life):
+    for job, life in lives_once(index):
+        if len(life.granted) < 2:
             continue
         moves: dict[int, list[tuple[int, Settled]]] = {}
         for place, settled in life.moves:
@@ -85,8 +85,8 @@ def find_overdrawn(index: Index) -> Iterator[Finding]:
                 what = f"{job} was given out for attempt {grant.attempt} of {most}"
                 yield Finding(Kind.ATTEMPTS, what, (job,), (asked, place))
                 break
-    for job, life in index.lives.items():
-        if life.started and len(life.granted) > 1 and not may_be_reborn(index, life):
+    for job, life in lives_once(index):
+        if life.started and len(life.granted) > 1:
             yield from _find_unburied(index, job, life)
 
 
@@ -113,9 +113,9 @@ def find_false_sums(index: Index) -> Iterator[Finding]:
     """ATTEMPTS, CRASHES: the row at the end against the attempts that it remembers."""
     if index.rows is None:
         return
-    for job, life in index.lives.items():
+    for job, life in lives_once(index):
         row = life.row
-        if row is None or row.state not in FINAL or commands(life, "retry") or may_be_reborn(index, life):
+        if row is None or row.state not in FINAL or commands(life, "retry"):
             continue
         wrong = _wrong_sum(row, index.scope.budget)
         if wrong is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from headrace.model.state import FINAL, State
-from headrace.testing.history.asking import commands, may_be_reborn
+from headrace.testing.history.asking import commands, lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import Ordered
@@ -12,9 +12,7 @@ from headrace.testing.history.verdict import Kind
 
 def find_revived(index: Index) -> Iterator[Finding]:
     """CANCEL: given out, run or ended otherwise after a cancel was answered; or given out after it ended cancelled."""
-    for job, life in index.lives.items():
-        if may_be_reborn(index, life):
-            continue
+    for job, life in lives_once(index):
         for place, end in life.moves:
             if end.state is State.CANCELLED:
                 for where, grant in life.granted:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from headrace.model.state import WAITING
-from headrace.testing.history.asking import commands, may_be_reborn
+from headrace.testing.history.asking import commands, lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import Granted, Settled
@@ -19,7 +19,8 @@ def find_early_starts(index: Index) -> Iterator[Finding]:
             if now < grant.due_at and not grant.rescued and (steady or grant.started_at is not None):
                 what = f"{job} was given to {grant.worker} at {now}, and is due at {grant.due_at}"
                 yield Finding(Kind.EARLY_START, what, (job,), (place,))
-        if life.granted and steady and not commands(life, "run_now", "retry") and not may_be_reborn(index, life):
+    for job, life in lives_once(index) if steady else ():
+        if life.granted and not commands(life, "run_now", "retry"):
             yield from _find_early_due(index, job, life)
             if life.settled and len(life.granted) > 1:
                 yield from _find_short_delays(index, job, life)

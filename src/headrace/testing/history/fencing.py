@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from headrace.model.state import FINAL, State
-from headrace.testing.history.asking import commands, may_be_reborn
+from headrace.testing.history.asking import commands, lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life, Moves
 from headrace.testing.history.records import Granted, Settled, Started
@@ -17,8 +17,8 @@ from headrace.testing.history.verdict import Kind
 
 def find_stale_writes(index: Index) -> Iterator[Finding]:
     """STALE_WRITE: let through after the job was taken over, or from somebody who never held it."""
-    for job, life in index.lives.items():
-        if not life.settled or may_be_reborn(index, life):
+    for job, life in lives_once(index):
+        if not life.settled:
             continue
         for place, settled in life.settled:
             if settled.applied:
@@ -85,9 +85,9 @@ def find_lost_generations(index: Index) -> Iterator[Finding]:
     """STALE_WRITE: the row at the end has fallen behind a generation that was given out."""
     if index.rows is None:
         return
-    for job, life in index.lives.items():
+    for job, life in lives_once(index):
         row = life.row
-        if row is None or may_be_reborn(index, life):
+        if row is None:
             continue
         given: list[tuple[int, Granted | Started]] = [*life.granted, *life.started]
         for place, record in given:
@@ -99,8 +99,8 @@ def find_lost_generations(index: Index) -> Iterator[Finding]:
 
 def find_double_completions(index: Index) -> Iterator[Finding]:
     """DOUBLE_COMPLETION: more ends than an operator's sending back accounts for."""
-    for job, life in index.lives.items():
-        if len(life.settled) < 2 or may_be_reborn(index, life):
+    for job, life in lives_once(index):
+        if len(life.settled) < 2:
             continue
         ends = [(place, end) for place, end in life.moves if end.state in FINAL]
         returns = commands(life, "retry")
@@ -117,8 +117,8 @@ def find_double_completions(index: Index) -> Iterator[Finding]:
 
 def find_returns(index: Index) -> Iterator[Finding]:
     """GHOST: given out again after it had ended, with nobody sending it back."""
-    for job, life in index.lives.items():
-        if not life.settled or len(life.granted) < 2 or may_be_reborn(index, life):
+    for job, life in lives_once(index):
+        if not life.settled or len(life.granted) < 2:
             continue
         for place, end in life.moves:
             if end.state is not State.COMPLETED and (end.state is not State.DEAD or commands(life, "retry")):

@@ -105,6 +105,8 @@ class Index:
     def __init__(self, records: Sequence[AnyRecord], scope: Scope) -> None:
         self.records, self.scope = records, scope
         self.lives: dict[str, Life] = {}
+        self.once: Sequence[tuple[str, Life]] | None = None
+        """Those that can't have begun anew, where somebody has looked for them."""
         self.calls: dict[tuple[str, int], Call] = {}
         self.rows: int | None = None
         """Where the rows at the end are."""

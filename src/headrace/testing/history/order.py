@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from headrace.model.state import WAITING, State
-from headrace.testing.history.asking import asked_at, may_be_reborn
+from headrace.testing.history.asking import asked_at, lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import Granted
@@ -36,8 +36,6 @@ class Wait(NamedTuple):
     queue: str
     pending: bool
     """From the beginning."""
-    places: tuple[int, ...]
-    """What shows it."""
 
 
 def find_inversions(index: Index) -> Iterator[Finding]:
@@ -47,7 +45,7 @@ def find_inversions(index: Index) -> Iterator[Finding]:
     waits: defaultdict[str, list[Wait]] = defaultdict(list)
     grants: defaultdict[str, list[tuple[int, Granted]]] = defaultdict(list)
     delayed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for job, life in index.lives.items():
+    for life in index.lives.values():
         for place, grant in life.granted:
             if not grant.rescued:
                 grants[grant.queue].append((place, grant))
@@ -55,26 +53,27 @@ def find_inversions(index: Index) -> Iterator[Finding]:
         if len(life.moves) > 1 or len(life.granted) > 1 or (wanted and (wanted.delay or wanted.due_at is not None)):
             for queue, place, more in _delays(life):
                 delayed[queue].append((place, more))
-        if not life.ordered and not may_be_reborn(index, life):
-            for wait in _waits(index, job, life):
+    for job, life in lives_once(index):
+        if not life.ordered:
+            for wait in _waits(job, life):
                 waits[wait.queue].append(wait)
     for queue, given in grants.items():
         yield from _sweep(index, sorted(given), sorted(waits[queue]), sorted(delayed[queue]))
 
 
-def _waits(index: Index, job: str, life: Life) -> Iterator[Wait]:
+def _waits(job: str, life: Life) -> Iterator[Wait]:
     """Between what made it wait and the claim of the generation that follows."""
-    by_generation = {grant.generation: (place, grant) for place, grant in life.granted}
-    begin = _came(life)
+    begin, wanted = _came(life), life.wanted
     if begin is not None:
-        wanted = life.wanted
         pending = wanted is not None and not wanted.delay and wanted.due_at is None
-        yield from _wait(index, job, life, begin, by_generation.get(1), 0, pending, tuple(asked_at(life)))
+        wait = _wait(job, life, begin, 0, pending)
+        if wait is not None:
+            yield wait
     for place, change in life.moves:
         if change.state in WAITING:
-            following = by_generation.get(change.generation + 1)
-            pending = change.state is State.PENDING
-            yield from _wait(index, job, life, place, following, change.generation, pending, (place,))
+            wait = _wait(job, life, place, change.generation, change.state is State.PENDING)
+            if wait is not None:
+                yield wait
 
 
 def _came(life: Life) -> int | None:
@@ -86,25 +85,17 @@ def _came(life: Life) -> int | None:
     return life.promised
 
 
-def _wait(
-    index: Index,
-    job: str,
-    life: Life,
-    begin: int,
-    following: tuple[int, Granted] | None,
-    generation: int,
-    pending: bool,
-    places: tuple[int, ...],
-) -> Iterator[Wait]:
-    if following is not None:
-        place, grant = following
-        if not grant.rescued and place > begin:
-            key = (grant.priority, grant.due_at, job)
-            yield Wait(begin, place, key, grant.queue, pending, (*places, place))
-    elif life.row is not None and life.row.state in WAITING and life.row.generation == generation:
-        key = (life.row.priority, life.row.due_at, job)
-        rows = () if index.rows is None else (index.rows,)
-        yield Wait(begin, _NEVER, key, life.row.queue, pending, (*places, *rows))
+def _wait(job: str, life: Life, begin: int, generation: int, pending: bool) -> Wait | None:
+    """What it waited as since it was left under this generation, where that is known."""
+    for place, grant in life.granted:
+        if grant.generation == generation + 1:
+            if grant.rescued or place < begin:
+                return None
+            return Wait(begin, place, (grant.priority, grant.due_at, job), grant.queue, pending)
+    row = life.row
+    if row is not None and row.state in WAITING and row.generation == generation:
+        return Wait(begin, _NEVER, (row.priority, row.due_at, job), row.queue, pending)
+    return None
 
 
 def _delays(life: Life) -> Iterator[tuple[str, int, int]]:
@@ -174,4 +165,6 @@ def _finding(index: Index, wait: Wait, place: int, taken: Granted, now: int) -> 
     what += (
         f" {job} (priority {wait.key[0]}, due at {wait.key[1]}) waited in {taken.queue} since {index.at(wait.begin)}"
     )
-    return Finding(Kind.INVERSION, what, (job, taken.job), (*wait.places, place))
+    end = index.rows if wait.end == _NEVER else wait.end
+    places = (*asked_at(index.lives[job]), wait.begin, place)
+    return Finding(Kind.INVERSION, what, (job, taken.job), places if end is None else (*places, end))

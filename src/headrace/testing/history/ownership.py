@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import groupby, pairwise
 
-from headrace.testing.history.asking import may_be_reborn
+from headrace.testing.history.asking import lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.records import Granted, Leased
@@ -16,12 +16,12 @@ _TICK = 2
 
 def find_overlaps(index: Index) -> Iterator[Finding]:
     """OVERLAP: one generation for two, or, where the order is exact, a job taken from a worker whose lease lasts."""
-    for job, life in index.lives.items():
-        if len(life.granted) > 1 and not may_be_reborn(index, life):
+    for job, life in lives_once(index):
+        if len(life.granted) > 1:
             yield from _find_twins(job, life)
             if index.scope.exact:
                 yield from _find_taken(index, job, life)
-        if len(life.started) > 1 and not may_be_reborn(index, life):
+        if len(life.started) > 1:
             yield from _find_second_starts(job, life)
 
 

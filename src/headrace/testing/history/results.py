@@ -6,7 +6,7 @@ import msgspec
 
 from headrace.model.job import Job
 from headrace.model.state import State
-from headrace.testing.history.asking import commands, may_be_reborn
+from headrace.testing.history.asking import commands, lives_once
 from headrace.testing.history.finding import Finding
 from headrace.testing.history.index import Index, Life
 from headrace.testing.history.verdict import Kind
@@ -14,9 +14,7 @@ from headrace.testing.history.verdict import Kind
 
 def find_wrong_results(index: Index) -> Iterator[Finding]:
     """RESULT: another one than the completing run returned; completed by no run at all; told otherwise."""
-    for job, life in index.lives.items():
-        if may_be_reborn(index, life):
-            continue
+    for job, life in lives_once(index):
         row = life.row
         if row is not None and index.rows is not None and row.state is State.COMPLETED:
             yield from _judge_row(index, job, life, row)
