@@ -14,7 +14,7 @@ from headrace.model.job import Job, Until
 from headrace.model.state import State
 
 
-class Record(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     """What all records say."""
 
     at: int
@@ -25,7 +25,7 @@ class Record(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 # --- those who ask ---------------------------------------------------------------------------------------------------
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One job as its producer asked for it."""
 
     id: str
@@ -46,7 +46,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Runs that count which it may have, where its producer knows."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The receipt of one job wanted."""
 
     id: str
