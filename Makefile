@@ -8,6 +8,9 @@
 #   make simulate                 20,000 simulated clusters from new seeds: about an hour; SIMULATE_ARGS=... instead of that
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make powercut                 4,800 power cuts under SQLite: some 10 minutes; POWERCUT_ARGS=... instead of that
+#   make planted                  plants every fault of tests/planted and shows what catches it: some 5 minutes;
+#                                 PLANTED_ARGS=... names some, or raises the --seeds for each
+#   make mutants                  changes the state machine in every small way and runs its tests: some 10 minutes
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
@@ -22,9 +25,10 @@ BENCH_ARGS ?=
 SIMULATE_ARGS ?= --seed $$(date +%s) --seeds 20000 --jobs 0
 POWERCUT_ARGS ?= --cuts 2000 --seed 1 --durability all --json docs/explanation/data/powercut-sqlite.json
 CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/explanation/data/chaos-sqlite.json
+PLANTED_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos powercut bench bench-against format setup clean
+.PHONY: demo test check explore simulate chaos powercut planted mutants bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -59,6 +63,13 @@ chaos: $(READY)
 powercut: $(READY)
 	$(BIN)/python -m headrace.testing.powercut $(POWERCUT_ARGS)
 
+planted: $(READY)
+	$(BIN)/python -m tests.planted --write $(PLANTED_ARGS)
+
+mutants: $(READY)
+	$(BIN)/mutmut run --max-children 1
+	$(BIN)/mutmut results
+
 bench: $(READY)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
@@ -71,4 +82,4 @@ format: $(READY)
 	$(BIN)/python scripts/generate_docs.py
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis mutants

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 import sys
 import textwrap
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, get_overloads
+from typing import Any, NamedTuple, get_overloads
 
 import msgspec
 import typer
@@ -563,12 +564,38 @@ def powercut_row(verdict: Verdict) -> Sequence[str]:
     counts = (verdict.cuts, verdict.promised, verdict.lost, verdict.ghosts, verdict.holes, verdict.damaged)
     bound = "none" if verdict.lost or verdict.damaged else f"3 / {verdict.cuts:,} = {300 / verdict.cuts:.2g} %"
     return (f"{name}, syncs failing" if verdict.failed_syncs else name, *(f"{count:,}" for count in counts), bound)
+def planted() -> str:
+    """What each planted fault was caught by."""
+    rows = json.loads((DOCS / "explanation" / "data" / "planted.json").read_text(encoding="utf-8"))["faults"]
+    lines = [planted_row(row) for row in rows]
+    caught = sum(bool(row["by"]) for row in rows)
+    head = ("fault", "what is wrong, and where it was seen", "caught by", "after", "seconds")
+    return f"**{len(rows)} planted, {caught} caught.**\n\n{table(head, lines)}"
+
+
+def planted_row(row: Mapping[str, Any]) -> Sequence[str]:
+    """One fault."""
+    by = ", ".join(row["by"] if row["proof"] == "simulation" else [f"`{name}`" for name in row["by"]])
+    unit = "seed" if row["proof"] == "simulation" else "test"
+    after = f"{row['after']} {unit}{'s' * (row['after'] != 1)}{'' if row['drawn'] else ' *'}"
+    told = f"{escape_pipes(row['wrong'])} *{escape_pipes(row['disaster'])}*"
+    return (f"`{row['name']}`", told, by or "**nothing**", after, f"{row['seconds']:.1f}")
+
+
+def mutants() -> str:
+    """How many mutants were made and killed, and what is thought of each that survived."""
+    data = json.loads((DOCS / "explanation" / "data" / "mutants.json").read_text(encoding="utf-8"))
+    rows = [(f"`{name}`", number["made"], number["killed"]) for name, number in data["files"].items()]
+    counts = table(("file", "mutants", "killed"), [(name, f"{made:,}", f"{killed:,}") for name, made, killed in rows])
+    judged = [(f"`{one['where']}`", code(escape_pipes(one["change"])), one["judged"]) for one in data["survivors"]]
+    return f"{counts}\n\n{table(('survivor in', 'what was changed', 'why it is none'), judged)}"
 
 
 PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "states.md": {"diagram": diagram, "moves": moves},
     DOCS / "explanation" / "reliability.md": {"chaos verdicts": chaos_verdicts, "chaos runs": chaos_runs},
     DOCS / "explanation" / "power-cut.md": {"powercut verdicts": powercut_verdicts},
+    DOCS / "explanation" / "planted-bugs.md": {"planted": planted, "mutants": mutants},
     DOCS / "README.md": {"decisions": decisions},
     REFERENCE / "api.md": {
         "names": names,

@@ -89,9 +89,11 @@ class Tasks:
         await self._clock.sleep(number % 7 / 100)
         return number
 
-    async def slow(self, number: int) -> int:
+    async def slow(self, number: int) -> list[int]:
+        """Each run has a result of its own, so that one can tell whose it is."""
+        fence = current().fence
         await self._clock.sleep(self._lease * (0.3 + number % 3 * 0.6))
-        return number
+        return [number, fence]
 
     async def capped(self, number: int) -> int:
         await self._clock.sleep(0.1 + number % 5 / 5)
