@@ -18,7 +18,7 @@ from headrace.model.change import (
     reclaimed,
     stands,
 )
-from headrace.model.job import DEFAULT_OPTIONS, HISTORY, AttemptRecord, Encoding, Job, NewJob, Options, Until
+from headrace.model.job import DEFAULT_OPTIONS, HISTORY, AttemptRecord, Encoding, Job, NewJob, Notes, Options, Until
 from headrace.model.outcome import Failure
 from headrace.model.state import FINAL, RUNNING, WAITING, State
 
@@ -247,6 +247,22 @@ def test_a_result_is_kept_or_the_reason_why_it_is_not() -> None:
     assert patched(running(), Patch(State.COMPLETED, result="[1]"), NOW).result == "[1]"
     job = patched(running(), Patch(State.COMPLETED, result_error="too large"), NOW)
     assert (job.result, job.result_error) == (None, "too large")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        running(rescued=True, alone=True),
+        patched(running(), Patch(State.COMPLETED, result="[1]"), NOW + 10),
+        patched(running(), Patch(State.COMPLETED, result_error="too large"), NOW + 10),
+        patched(running(), Patch(State.DEAD, reason="exhausted"), NOW + 10),
+    ],
+    ids=["rescued", "completed", "result refused", "dead"],
+)
+def test_notes_leave_everything_else_as_it_is(job: Job) -> None:
+    after = patched(job, Patch(notes=Notes(50.0, "half")), NOW + 20)
+    assert changed(job, after).keys() == {"notes"}
+    assert after.notes == Notes(50.0, "half", NOW + 20)
 
 
 def test_an_ended_attempt_is_remembered_with_who_ran_it_and_when() -> None:

@@ -99,6 +99,11 @@ def test_retries_wait_longer_each_time_until_the_attempts_are_used_up() -> None:
     assert (third.reason, third.attempt) == ("exhausted", 3)
 
 
+def test_the_last_failure_of_a_dead_job_is_remembered() -> None:
+    job = settled(running(attempt=3), Raised(BOOM))
+    assert [(record.outcome, record.failure) for record in job.history] == [("failed", BOOM)]
+
+
 def test_an_attempt_beyond_its_budget_is_the_last() -> None:
     assert settled(running(attempt=9), Raised(BOOM)).reason == "exhausted"
 
@@ -150,6 +155,19 @@ def test_only_a_crash_while_alone_and_at_the_budget_kills(
     after = applied(job, lifecycle.lapse(job, MIDDLE, budget))
     assert (after.state, after.reason, after.crashes) == (state, reason, crashes_before + 1)
     assert after.history[-1].outcome == "crashed"
+
+
+def test_a_rescue_remembers_that_the_worker_vanished() -> None:
+    after = applied(running(), lifecycle.lapse(running(), MIDDLE))
+    assert [record.failure for record in after.history] == [Failure("Crash", "its worker vanished")]
+
+
+def test_a_job_that_was_cancelled_before_it_started_burns_no_attempt_and_says_so() -> None:
+    job = running(attempt=2, cancel_requested=True)
+    after = applied(job, lifecycle.drop(job))
+    assert (after.state, after.reason, after.attempt) == (State.CANCELLED, "cancelled", 1)
+    never = Failure("Cancelled", "cancelled before it started")
+    assert [(record.outcome, record.failure) for record in after.history] == [("cancelled", never)]
 
 
 def test_a_crash_burns_no_attempt_and_leaves_the_job_to_the_next_worker() -> None:
@@ -361,6 +379,11 @@ def test_one_that_finished_all_the_same_is_completed() -> None:
 def test_notes_change_nothing_but_notes() -> None:
     job = running(cancel_requested=True, alone=True, parked_at=NOW, reason="why")
     assert replace(applied(job, lifecycle.note(job, Notes(1.0))), notes=None) == job
+
+
+def test_notes_are_kept() -> None:
+    after = applied(running(), lifecycle.note(running(), Notes(50.0, "half")))
+    assert after.notes == Notes(50.0, "half", NOW + 100)
 
 
 def test_a_dead_job_is_retried_with_new_budgets_at_once() -> None:
