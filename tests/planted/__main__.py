@@ -8,14 +8,14 @@ of tests, one on each line: the name of a fault and where to look for it, or a s
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from tests.planted.hunting import Catch, all_faults, hashes_are_fixed, hunt, is_good
+from tests.planted.hunting import Catch, HuntFailed, all_faults, hashes_are_fixed, hunt, is_good
 from tests.planted.planting import Fault, Proof
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,18 +40,23 @@ def main(
     rows: list[dict[str, Any]] = []
     for name in only or faults:
         fault = faults[name]
-        catch = _look_for(fault, seeds)
-        rows.append(_row(name, fault, catch))
+        rows.append(_row(name, fault, _look_for(fault, seeds)))
         print(_line(rows[-1]), flush=True)
+        if write:
+            _keep(faults, rows)
     caught = sum(bool(row["by"]) for row in rows)
     print(f"planted={len(rows)} caught={caught} {'PASS' if caught == len(rows) else 'FAIL'}")
-    if write:
-        kept = {row["name"]: row for row in _kept()} | {row["name"]: row for row in rows}
-        _keep([kept[name] for name in faults if name in kept])
     sys.exit(0 if caught == len(rows) else 1)
 
 
 def _look_for(fault: Fault, seeds: int) -> Catch:
+    try:
+        return _caught(fault, seeds)
+    except HuntFailed as error:
+        return Catch(by=(), told=str(error), where="", after=0, seconds=0)
+
+
+def _caught(fault: Fault, seeds: int) -> Catch:
     """A seed that is bad by itself catches nothing."""
     if fault.proof is not Proof.SIMULATION:
         return hunt(fault, [fault.proof])
@@ -75,13 +80,13 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['name']:35} {row['after']:4} {unit} {row['seconds']:6.1f} s  {by}: {row['told'][:200]}"
 
 
-def _kept() -> Sequence[dict[str, Any]]:
-    return json.loads(DATA.read_text("utf-8"))["faults"] if DATA.exists() else ()
-
-
-def _keep(rows: Sequence[dict[str, Any]]) -> None:
+def _keep(faults: Iterable[str], rows: Sequence[dict[str, Any]]) -> None:
+    """In place of what was known of these faults; others stay."""
+    before = json.loads(DATA.read_text("utf-8"))["faults"] if DATA.exists() else []
+    kept = {row["name"]: row for row in [*before, *rows]}
     DATA.parent.mkdir(exist_ok=True)
-    DATA.write_text(json.dumps({"faults": rows}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    table = {"faults": [kept[name] for name in faults if name in kept]}
+    DATA.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 # --- for tests -------------------------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ FAILURE = "uncaught error"
 NEVER_ENDS = "never ends"
 
 
+class HuntFailed(Exception):
+    """A fault that could not be planted, or looked for."""
+
+
 class Catch(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a hunt."""
 
@@ -72,15 +76,20 @@ def apart(work: Callable[..., Any], *given: Any) -> Any:
     process.start()
     theirs.close()
     try:
-        return ours.recv()
+        answer, error = ours.recv()
     except EOFError:
-        raise RuntimeError("a hunt ended without an answer") from None
-    finally:
-        process.join()
+        answer, error = None, "its process ended without a word"
+    process.join()
+    if error is not None:
+        raise HuntFailed(error)
+    return answer
 
 
 def _answer(pipe: Connection, work: Callable[..., Any], given: Sequence[Any]) -> None:
-    pipe.send(work(*given))
+    try:
+        pipe.send((work(*given), None))
+    except Exception as error:
+        pipe.send((None, f"{type(error).__name__}: {error}"))
 
 
 # --- by seeds --------------------------------------------------------------------------------------------------------

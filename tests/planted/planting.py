@@ -34,7 +34,13 @@ ZOMBIES = {**BUSY, "lease": 3.0, "hold_each": 3.0, "kill_each": 0.0, "climate": 
 """Processes that stand still for longer than their lease, again and again, with much in hand."""
 POISON = {**BUSY, "poison": True, "lease": 3.0, "kill_each": 10.0, "hold_each": 0.0, "climate": CALM}
 """Jobs that kill their worker, beside others."""
-SLOW = {**BUSY, "hold_each": 0.0, "kill_each": 0.0, "climate": Climate(usual=0.02, slow=0.1, slowest=1.0)}
+SLOW = {
+    **BUSY,
+    "producers": 4,
+    "hold_each": 0.0,
+    "kill_each": 0.0,
+    "climate": Climate(usual=0.02, slow=0.1, slowest=1.0),
+}
 """Calls take their time, so that others come in between."""
 LOSSES = {**BUSY, "stop_each": 0.0, "kill_each": 0.0, "climate": Climate(usual=0.01, refused=0.05, answer_lost=0.1)}
 """Calls fail, and answers get lost."""

@@ -5,6 +5,6 @@ FAULT = Fault(
     wrong="A worker's heart stops beating after the first beat that fails.",
     disaster="Workers that were fine to look at took no job any more after one lost connection.",
     edits=[
-        instead(Heart._live, 'self._report("heart", error)', 'self._stopping = self._report("heart", error) is None'),
+        instead(Heart._tried, 'self._report("heart", error)', 'self._stopping = self._report("heart", error) is None'),
     ],
 )
