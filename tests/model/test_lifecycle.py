@@ -233,6 +233,10 @@ def test_a_job_without_a_permit_comes_again_without_burning_an_attempt() -> None
     assert (after.due_at, after.history) == (NOW + 100 + 300, ())
 
 
+def test_a_snooze_gives_back_its_own_attempt_alone() -> None:
+    assert settled(running(attempt=3), Snoozed(1.0)).attempt == 2
+
+
 def throttled(job: Job, retry_after: float, policy: RetryPolicy) -> Job:
     """The row after one more attempt that ended so."""
     again = claimed(replace(job, state=State.PENDING), "w1", NOW)
@@ -286,6 +290,15 @@ def test_parking_burns_no_attempt() -> None:
     job = running(attempt=2)
     after = applied(job, lifecycle.park(job))
     assert (after.state, after.reason, after.attempt, after.history) == (State.SCHEDULED, "unknown_task", 1, ())
+
+
+def test_a_job_of_a_task_that_nobody_knew_remembers_that() -> None:
+    job = applied(running(), lifecycle.park(running(), 0))
+    assert [record.outcome for record in job.history] == ["unknown_task"]
+
+
+def test_the_shortest_grace_is_one_parking() -> None:
+    assert applied(running(), lifecycle.park(running(), 0.001)).state is State.SCHEDULED
 
 
 def test_with_a_grace_of_none_an_unknown_task_is_dead_at_once() -> None:
@@ -370,6 +383,11 @@ def test_a_job_that_somebody_wants_stopped_is_cancelled_by_whatever_does_not_com
     assert after.crashes == (1 if end in ("crashed", "lapsed") else 0)
     never_ran = ("handed back", "parked", "lonely", "limited", "not started")
     assert after.attempt == (attempt - 1 if end in never_ran else attempt)
+
+
+def test_it_remembers_how_the_attempt_ended_that_was_to_be_cancelled() -> None:
+    job = settled(running(cancel_requested=True), Raised(BOOM))
+    assert [(record.outcome, record.failure) for record in job.history] == [("failed", BOOM)]
 
 
 def test_one_that_finished_all_the_same_is_completed() -> None:
