@@ -25,6 +25,7 @@ class Proof(StrEnum):
     SIMULATION = "simulation"
     MEMORY = "tests/storage/test_conformance_memory.py"
     SQLITE = "tests/storage/test_conformance_sqlite.py"
+    LIFECYCLE = "tests/model/test_lifecycle.py"
     LEADER = "tests/runtime/test_leader.py"
 
 

@@ -1,5 +1,5 @@
 from headrace.model import lifecycle
-from tests.planted.planting import SLOW, Fault, instead
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A job whose cancel was requested goes back to wait like any other when its attempt fails.",
@@ -7,5 +7,5 @@ FAULT = Fault(
     edits=[
         instead(lifecycle._unless_cancelled, "if job.cancel_requested:", "if False:"),
     ],
-    under=SLOW,
+    proof=Proof.LIFECYCLE,
 )
