@@ -30,7 +30,15 @@ class Proof(StrEnum):
 
 
 CALM = Climate(usual=0.01)
-BUSY: Mapping[str, Any] = {"workers": 3, "operators": 1, "work_each": 1.0, "slots": 10, "poll": 1.0, "reap": 2.0}
+BUSY: Mapping[str, Any] = {
+    "workers": 3,
+    "operators": 1,
+    "work_each": 1.0,
+    "slots": 10,
+    "poll": 1.0,
+    "reap": 2.0,
+    "within": 400.0,
+}
 ZOMBIES = {**BUSY, "lease": 3.0, "hold_each": 3.0, "kill_each": 0.0, "climate": CALM}
 """Processes that stand still for longer than their lease, again and again, with much in hand."""
 POISON = {**BUSY, "poison": True, "lease": 3.0, "kill_each": 10.0, "hold_each": 0.0, "climate": CALM}
