@@ -113,13 +113,13 @@ class Chronicle:
         self.end(job, generation, worker=worker)
         self.settle(job, generation, worker=worker)
 
-    def order(self, command: str, *jobs: str, done: Sequence[str] | None = None) -> None:
+    def order(self, command: str, *jobs: str, done: Sequence[str] | None = None, waited: bool = False) -> None:
         """An operator's command and its answer; for all of these jobs unless told otherwise."""
         self.call += 1
         self.tell(Ordering, process="operator", call=self.call, command=command, jobs=jobs)
-        self.tell(
-            Ordered, process="operator", call=self.call, command=command, done=list(jobs) if done is None else done
-        )
+        answered = list(jobs) if done is None else done
+        told = {"call": self.call, "command": command, "done": answered, "waited": waited}
+        self.tell(Ordered, process="operator", **told)
 
     def rest(self, *jobs: Job) -> None:
         self.tell(Rows, jobs=jobs)

@@ -83,6 +83,17 @@ def test_a_job_that_ended_cancelled_is_not_tried_again() -> None:
     assert "a was cancelled under generation 1" in history.only(Kind.CANCEL, exact=False).what
 
 
+def test_a_job_that_somebody_holds_is_not_said_to_wait() -> None:
+    history = Chronicle()
+    history.grant("a")
+    history.order("cancel", "a", waited=True)
+    violation = history.only(Kind.CANCEL)
+    assert violation.what == (
+        "a was cancelled at 1003 as one that waits, while w1 held it under generation 1 since 1001"
+    )
+    assert names(violation.records) == ["Granted", "Ordering", "Ordered"]
+
+
 def test_a_command_that_did_nothing_forbids_nothing() -> None:
     history = Chronicle()
     history.enqueue("a")

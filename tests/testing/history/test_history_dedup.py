@@ -133,8 +133,10 @@ def test_a_duplicate_of_a_job_that_had_ended_is_none(exact: bool) -> None:
     history = Chronicle()
     history.enqueue(keyed("a"))
     history.run("a")
+    ended = history.now
     history.now += 100
     duplicate(history, "b", "a")
+    history.rest(row("a", finished_at=ended))
     assert "which had given up key k of queue q before" in history.only(Kind.DEDUP, exact=exact).what
 
 

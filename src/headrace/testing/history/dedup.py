@@ -88,18 +88,19 @@ class Ruler:
 
     def _finished(self, life: Life) -> tuple[int, int]:
         ends = [(place, change.generation) for place, change in life.moves if change.state in FINAL]
+        row = life.row
+        if row is not None and row.state not in FINAL:
+            return _EVER, _EVER
         if self._index.scope.exact:
             if ends:
                 return self.early(ends[0][0]), self.late(ends[0][0])
-            return _EVER if life.row is None or life.row.state not in FINAL else -1, _EVER
-        row = life.row
+            return _EVER if row is None else -1, _EVER
         last = row.generation if row is not None else max((generation for _, generation in ends), default=None)
         own: list[tuple[int, Granted | Started | Ended]] = [*life.granted, *life.started, *life.ended]
         seen = [self.early(place) for place, record in own if record.generation == last]
-        ended = min((self.late(place) for place, _ in ends), default=_EVER)
-        if row is not None and row.state not in FINAL:
-            return _EVER, _EVER
-        return max(seen, default=-1), ended
+        # the instant of a change may be that before its call: only the row says when it was done
+        finished_at = row.finished_at if row is not None and self._index.scope.steady else None
+        return max(seen, default=-1), _EVER if finished_at is None else finished_at + self._slack
 
 
 _HOPES = frozenset({Told.PROMISED, Told.UNKNOWN})

@@ -84,8 +84,8 @@ class Ordering(Record, frozen=True, tag=True):
 
 
 class Ordered(Record, frozen=True, tag=True):
-    """The command was answered; ``done`` are the jobs for which it says that it was done. ``waited``: of a cancel
-    that says that they were waiting, and that nobody runs them."""
+    """The command was answered; ``done`` are the jobs for which it says that it was carried out. ``waited``: of a
+    cancel that says that they were waiting, and that nobody runs them."""
 
     call: int
     command: str
