@@ -89,6 +89,12 @@ def leave_a_row_waiting(plot: Plot) -> Planted:
     return None if found is None else plot.with_row(found[0], state=State.PENDING)
 
 
+def leave_one_stuck(plot: Plot) -> Planted:
+    """One that nobody was promised."""
+    found = plot.life(lambda _, life: life.promised is None and life.row is not None)
+    return None if found is None else plot.with_row(found[0], state=State.RETRYING)
+
+
 def add_a_ghost(plot: Plot) -> Planted:
     found = plot.life(lambda _, life: life.row is not None and bool(life.asked))
     return None if found is None else plot.with_rows(lambda row: row, replace(found[1].row, id="ghost"))
@@ -325,6 +331,7 @@ def overtake(plot: Plot) -> Planted:
 PLANTS: dict[str, tuple[Callable[[Plot], Planted], set[Kind], bool]] = {
     "lose a row": (lose_a_row, {Kind.LOST, Kind.CONSERVATION}, True),
     "leave a row waiting": (leave_a_row_waiting, {Kind.LOST}, False),
+    "leave one stuck": (leave_one_stuck, {Kind.STUCK}, False),
     "add a ghost": (add_a_ghost, {Kind.GHOST}, False),
     "change a payload": (change_a_payload, {Kind.GHOST}, False),
     "refuse what was done": (refuse_what_was_done, {Kind.GHOST}, False),

@@ -40,9 +40,10 @@ def _judge(index: Index, job: str, life: Life, answered: int, ordered: Ordered) 
         if index.scope.exact:
             after = place > answered
         else:
-            after = grant.started_at is not None and grant.started_at > ordered.at + index.scope.slack
+            known = grant.started_at if index.scope.steady else None
+            after = known is not None and known > ordered.at + index.scope.slack
         started = starts.get(grant.generation)
-        if after and not grant.rescued and (waited or (started is not None and index.scope.steady)):
+        if after and not grant.rescued and (waited or started is not None):
             what = f"{job} was cancelled at {ordered.at}, and was given to {grant.worker} under generation"
             what += f" {grant.generation} at {grant.at}" + ("" if started is None else ", and ran")
             seen = (place,) if started is None else (place, started)
