@@ -32,6 +32,29 @@ def test_a_rescue_from_a_live_worker_is_an_overlap() -> None:
     assert history.check().is_good, "where the order is not exact nobody knows"
 
 
+def beating(*beats: int, rescued_at: int) -> Chronicle:
+    """A worker beats for 100 ms at each of these instants; its job, claimed at 1,001, is taken over."""
+    history = Chronicle()
+    for at in beats:
+        history.tell(Leased, at=at, worker="w1", until=at + 100)
+    history.grant("a", worker="w1", at=1_001, started_at=1_001)
+    history.grant("a", 2, worker="w2", rescued=True, at=rescued_at, started_at=1_001)
+    return history
+
+
+def test_where_only_instants_are_known_a_worker_that_never_stopped_beating_is_robbed() -> None:
+    violation = beating(1_000, 1_050, 1_120, 1_190, 1_230, rescued_at=1_200).only(Kind.OVERLAP, exact=False)
+    assert violation.what.endswith("w1 held it under generation 1 since 1001 and never let its lease run out")
+    assert names(violation.records) == [*["Leased"] * 5, "Granted", "Granted"]
+
+
+def test_where_only_instants_are_known_one_that_stopped_for_a_while_or_for_good_is_not() -> None:
+    assert beating(1_000, 1_050, 1_131, 1_190, 1_230, rescued_at=1_200).check().is_good
+    assert beating(1_000, 1_050, 1_120, 1_190, rescued_at=1_200).check().is_good
+    assert beating(1_050, 1_120, 1_190, 1_230, rescued_at=1_200).check().is_good
+    assert beating(rescued_at=1_200).check().is_good
+
+
 def test_a_late_beat_revives_a_lease() -> None:
     history = held(1_500)
     history.now = 2_000

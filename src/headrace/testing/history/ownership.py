@@ -1,7 +1,7 @@
 """A job belongs to one worker at a time."""
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 
 from headrace.testing.history.asking import lives_once
@@ -15,12 +15,14 @@ _TICK = 2
 
 
 def find_overlaps(index: Index) -> Iterator[Finding]:
-    """OVERLAP: one generation for two, or, where the order is exact, a job taken from a worker whose lease lasts."""
+    """OVERLAP: one generation for two, or a job taken from a worker whose lease lasts."""
     for job, life in lives_once(index):
         if len(life.granted) > 1:
             yield from _find_twins(job, life)
             if index.scope.exact:
                 yield from _find_taken(index, job, life)
+            elif index.scope.steady:
+                yield from _find_robbed(index, job, life)
         if len(life.started) > 1:
             yield from _find_second_starts(job, life)
 
@@ -62,6 +64,48 @@ def _find_taken(index: Index, job: str, life: Life) -> Iterator[Finding]:
         if leased is not None and leased[1].until > grant.at + _TICK:
             what = f"{what} with a lease until {leased[1].until}"
             yield Finding(Kind.OVERLAP, what, (job,), (before, leased[0], place))
+
+
+def _find_robbed(index: Index, job: str, life: Life) -> Iterator[Finding]:
+    """Where only instants are known: its holder beat from before the claim until after the rescue, never too late."""
+    slack = index.scope.slack
+    for (before, holder), (place, grant) in pairwise(life.generations()):
+        claimed_at = holder.started_at
+        if not grant.rescued or holder.rescued or grant.generation != holder.generation + 1:
+            continue
+        if claimed_at is None or claimed_at > holder.at + slack:
+            continue
+        beats = _beats(index.leased.get(holder.worker, []), claimed_at, grant.at, slack)
+        if beats:
+            what = f"{job} was given to {grant.worker} under generation {grant.generation} by {grant.at}, while"
+            what += (
+                f" {holder.worker} held it under generation {holder.generation} since {claimed_at} and never let its"
+            )
+            what += " lease run out"
+            yield Finding(Kind.OVERLAP, what, (job,), (before, *beats, place))
+
+
+def _beats(leased: Sequence[tuple[int, Leased]], begin: int, end: int, slack: int) -> Sequence[int] | None:
+    """Beats that kept a lease alive from one instant to another; the last of them came after that: a worker that ended
+    its lease beats no more."""
+    leased = sorted(leased, key=_instant)
+    first = bisect_right(leased, begin, key=_instant) - 1
+    if first < 0:
+        return None
+    places: list[int] = []
+    until = begin + slack + 1
+    for place, lease in leased[first:]:
+        if lease.at >= until - slack:
+            return None
+        places.append(place)
+        until = lease.until
+        if lease.at > end + slack:
+            return places
+    return None
+
+
+def _instant(leased: tuple[int, Leased]) -> int:
+    return leased[1].at
 
 
 def _lease(index: Index, holder: Granted, place: int) -> tuple[int, Leased] | None:
