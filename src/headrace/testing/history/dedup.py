@@ -98,9 +98,11 @@ class Ruler:
         last = row.generation if row is not None else max((generation for _, generation in ends), default=None)
         own: list[tuple[int, Granted | Started | Ended]] = [*life.granted, *life.started, *life.ended]
         seen = [self.early(place) for place, record in own if record.generation == last]
-        # the instant of a change may be that before its call: only the row says when it was done
-        finished_at = row.finished_at if row is not None and self._index.scope.steady else None
-        return max(seen, default=-1), _EVER if finished_at is None else finished_at + self._slack
+        # the instant of a change may be that before its call: only the row says when it was done, if its clock agrees
+        surely_to, maybe_to = max(seen, default=-1), _EVER
+        if seen and row is not None and row.finished_at is not None and row.finished_at >= surely_to:
+            maybe_to = row.finished_at + self._slack
+        return surely_to, maybe_to
 
 
 _HOPES = frozenset({Told.PROMISED, Told.UNKNOWN})
