@@ -564,6 +564,8 @@ def powercut_row(verdict: Verdict) -> Sequence[str]:
     counts = (verdict.cuts, verdict.promised, verdict.lost, verdict.ghosts, verdict.holes, verdict.damaged)
     bound = "none" if verdict.lost or verdict.damaged else f"3 / {verdict.cuts:,} = {300 / verdict.cuts:.2g} %"
     return (f"{name}, syncs failing" if verdict.failed_syncs else name, *(f"{count:,}" for count in counts), bound)
+
+
 def planted() -> str:
     """What each planted fault was caught by."""
     rows = json.loads((DOCS / "explanation" / "data" / "planted.json").read_text(encoding="utf-8"))["faults"]
