@@ -125,7 +125,7 @@ def _look(fault: Fault, seed: str) -> tuple[Sequence[str], str]:
     violations = outcome.verdict.violations
     kinds = [str(kind) for kind, _ in Counter(violation.kind for violation in violations).most_common()]
     told = [violation.what for violation in violations if violation.kind == kinds[0]]
-    told += [f"{type(error).__name__}: {error}" for error in outcome.failures]
+    told += [failure.splitlines()[-1] for failure in outcome.failures]
     return ([*kinds, FAILURE] if outcome.failures else kinds), told[0] if told else ""
 
 

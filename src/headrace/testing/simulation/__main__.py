@@ -41,7 +41,7 @@ def summarize(options: Options) -> Summary:
 def describe(outcome: Outcome) -> str:
     """What went wrong, with the options and the line that runs it again."""
     lines = [as_text(outcome.verdict)]
-    lines += [f"nobody took: {type(error).__name__}: {error}" for error in outcome.failures]
+    lines += [f"nobody took this: {failure}" for failure in outcome.failures]
     lines += [f"options: {msgspec.json.encode(outcome.options).decode()}", f"again:   {replay(outcome.options)}"]
     return "\n".join(lines)
 

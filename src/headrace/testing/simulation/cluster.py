@@ -40,7 +40,8 @@ class Report(msgspec.Struct, frozen=True):
 
     process: str
     who: str
-    error: BaseException
+    error: str
+    """Its type and what it says. Not the error itself, whose traceback would keep frames of the dead."""
 
 
 class Cluster:
@@ -99,7 +100,7 @@ class Cluster:
         app.clock, app.spawn, app.company = self.clock, SimulatedSpawn(), None
         app.ids = Ids(self.clock, seed=dice.whole(0, 2**31))
         app.entropy = dice.of("jitter").entropy
-        app.report = lambda who, error: self.reports.append(Report(process.name, who, error))
+        app.report = lambda who, error: self._report(process, who, error)
         app.bus = Bus(app.spawn, app.report)
         app.handles = Handles(lambda: SimulatedStorage(self.storage.sibling(), process, self.server), app.declare)
         return app
@@ -129,8 +130,11 @@ class Cluster:
         try:
             await program(self, process, programs)
         except HeadraceError as error:  # it could not start, or not end well: whoever keeps it starts it again
-            self.reports.append(Report(process.name, "main", error))
+            self._report(process, "main", error)
         await app.aclose()
+
+    def _report(self, process: Process, who: str, error: BaseException) -> None:
+        self.reports.append(Report(process.name, who, f"{type(error).__name__}: {error}"))
 
     def _died(self, process: Process) -> None:
         self.witness.write(Died(at=self.witness.now, process=process.name))

@@ -203,11 +203,15 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     def bury(self) -> None:
         """Let go of all tasks that will never end, without a word from them."""
-        for task in self._tasks:
-            if not task.done():
+        self.run_until_complete(self._bury())  # inside the loop: what they do to clean up may begin other tasks
+
+    async def _bury(self) -> None:
+        own = asyncio.current_task()
+        while self._tasks:
+            task = self._tasks.pop()
+            if task is not own and not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - nobody is to be told
                 _close(task.get_coro())
-        self._tasks.clear()
 
 
 _MOST_WAITS = 1_000

@@ -1,7 +1,9 @@
 """One simulation, from its options to its verdict."""
 
 import gc
+import sys
 from collections.abc import Sequence
+from traceback import format_exception
 
 import msgspec
 from msgspec.structs import replace
@@ -24,8 +26,8 @@ class Outcome(msgspec.Struct, frozen=True):
     history: Sequence[AnyRecord]
     reports: Sequence[Report]
     """Errors that something survived: they are part of what is simulated."""
-    failures: Sequence[BaseException]
-    """Errors that nobody took: none is allowed."""
+    failures: Sequence[str]
+    """Errors that nobody took, with their tracebacks: none is allowed."""
     seconds: float
     """Of virtual time."""
     calls: int
@@ -39,26 +41,41 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def simulate(options: Options) -> Outcome:
     """The same options bring the same outcome."""
-    loop = SimulationLoop(Dice(options.seed).of("order").entropy)
-    began = loop.time()
-    collects = gc.isenabled()
+    collects, told = gc.isenabled(), sys.unraisablehook
     gc.disable()  # a third of the time; and what a collector finds may not decide what happens
     try:
-        cluster, history = loop.run_until_complete(_live(options))
+        return _simulate(options)
     finally:
-        loop.bury()  # what was killed is not to be cancelled: it would clean up
-        loop.close()
+        sys.unraisablehook = _tell_nothing_of_the_dead
+        gc.collect(0)
+        sys.unraisablehook = told
         if collects:
             gc.enable()
+
+
+def _simulate(options: Options) -> Outcome:
+    loop = SimulationLoop(Dice(options.seed).of("order").entropy)
+    began = loop.time()
+    try:
+        cluster, history = loop.run_until_complete(_live(options))
+        took = loop.time() - began
+    finally:
+        failures = ["".join(format_exception(error)) for error in loop.failures]
+        loop.bury()
+        loop.close()
     return Outcome(
         options=options,
         verdict=_judge(options, history),
         history=history,
         reports=cluster.reports,
-        failures=loop.failures,
-        seconds=loop.time() - began,
+        failures=failures,
+        seconds=took,
         calls=cluster.server.calls,
     )
+
+
+def _tell_nothing_of_the_dead(_: object) -> None:
+    """What was killed was not cancelled, for it would clean up. It is let go of; what it says to that is not heard."""
 
 
 def _judge(options: Options, history: Sequence[AnyRecord]) -> Verdict:
