@@ -26,7 +26,7 @@ class Course(Scenario):
     """Whether it needs to mount."""
     workload: Mapping[str, str] = {
         **dict.fromkeys(("flaky", "chain", "narrow", "limited", "snoozes", "throttled", "dies", "cancellable"), "0"),
-        **dict.fromkeys(("by_hand", "blocks"), "0"),
+        **dict.fromkeys(("by_hand", "blocks", "patient"), "0"),
     }
     options: Mapping[str, str] = {"patience": "2s"}
     excused: frozenset[Kind] = frozenset()
