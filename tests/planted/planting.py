@@ -26,6 +26,7 @@ class Proof(StrEnum):
     MEMORY = "tests/storage/test_conformance_memory.py"
     SQLITE = "tests/storage/test_conformance_sqlite.py"
     LIFECYCLE = "tests/model/test_lifecycle.py"
+    LIMITS = "tests/runtime/test_limits.py"
     LEADER = "tests/runtime/test_leader.py"
 
 

@@ -1,5 +1,5 @@
 from headrace.storage.memory import applying
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A dead job that is sent back takes its key, whoever holds it by then.",
@@ -7,4 +7,5 @@ FAULT = Fault(
     edits=[
         instead(applying._apply, "if holder is not None and holder != job.id:", "if False:"),
     ],
+    proof=Proof.MEMORY,
 )

@@ -1,5 +1,5 @@
 from headrace.runtime.producer import Producer
-from tests.planted.planting import Fault, instead
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A job starts although its limit had no permit for it.",
@@ -7,4 +7,5 @@ FAULT = Fault(
     edits=[
         instead(Producer._admit, "return admitted", "return jobs"),
     ],
+    proof=Proof.LIMITS,
 )

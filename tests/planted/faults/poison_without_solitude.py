@@ -1,5 +1,5 @@
 from headrace.model import lifecycle
-from tests.planted.planting import POISON, Fault, instead
+from tests.planted.planting import Fault, Proof, instead
 
 FAULT = Fault(
     wrong="A job is dead after three crashes, whoever ran beside it.",
@@ -7,5 +7,5 @@ FAULT = Fault(
     edits=[
         instead(lifecycle._crashed, "if alone and crashes >= budget:", "if crashes >= budget:"),
     ],
-    under=POISON,
+    proof=Proof.LIFECYCLE,
 )
