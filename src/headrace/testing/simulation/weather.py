@@ -64,8 +64,9 @@ class Weather:
         self._harm = sum(share for _, share in self._shares)
 
     def clear(self) -> None:
-        """From now on nothing fails; calls take their usual time."""
-        self._set_in(Climate(usual=self._climate.usual))
+        """From now on nothing fails; calls take their usual time. Notices get lost as before: nothing may depend on
+        them."""
+        self._set_in(Climate(usual=self._climate.usual, deaf=self._climate.deaf))
         self._outage_at = self._outage_ends = float("inf")
 
     def fate(self, now: float) -> Fate:
