@@ -200,3 +200,15 @@ def test_a_key_holds_in_its_queue_only() -> None:
     history.enqueue(keyed("a"))
     history.enqueue(keyed("b", queue="other"))
     assert history.is_good()
+
+
+def test_a_job_that_was_sent_back_and_waits_at_the_end_did_not_hold_its_key_all_the_time() -> None:
+    history = Chronicle()
+    history.enqueue(keyed("a"))
+    history.grant("a")
+    history.settle("a", 1, State.DEAD, reason="permanent")
+    history.enqueue(keyed("b"))
+    history.run("b")
+    history.order("retry", "a")
+    history.rest(row("a", State.RETRYING, due_at=99_999), row("b"))
+    assert history.is_good()

@@ -89,12 +89,13 @@ class Ruler:
     def _finished(self, life: Life) -> tuple[int, int]:
         ends = [(place, change.generation) for place, change in life.moves if change.state in FINAL]
         row = life.row
-        if row is not None and row.state not in FINAL:
+        if self._index.scope.exact and ends:
+            return self.early(ends[0][0]), self.late(ends[0][0])
+        waits = row is not None and row.state not in FINAL and not ends and not commands(life, "retry")
+        if waits or (self._index.scope.exact and row is None):
             return _EVER, _EVER
-        if self._index.scope.exact:
-            if ends:
-                return self.early(ends[0][0]), self.late(ends[0][0])
-            return _EVER if row is None else -1, _EVER
+        if self._index.scope.exact or (row is not None and row.state not in FINAL):
+            return -1, _EVER
         last = row.generation if row is not None else max((generation for _, generation in ends), default=None)
         own: list[tuple[int, Granted | Started | Ended]] = [*life.granted, *life.started, *life.ended]
         seen = [self.early(place) for place, record in own if record.generation == last]
