@@ -212,3 +212,17 @@ def test_a_job_that_was_sent_back_and_waits_at_the_end_did_not_hold_its_key_all_
     history.order("retry", "a")
     history.rest(row("a", State.RETRYING, due_at=99_999), row("b"))
     assert history.is_good()
+
+
+def test_a_job_that_was_sent_back_and_ended_again_did_not_either() -> None:
+    history = Chronicle()
+    history.enqueue(keyed("a"))
+    history.grant("a")
+    history.settle("a", 1, State.DEAD, reason="permanent")
+    history.enqueue(keyed("b"))
+    history.run("b")
+    history.order("retry", "a")
+    history.now += 100
+    history.run("a", 2)
+    history.rest(row("a", generation=2, finished_at=history.now), row("b"))
+    assert history.is_good()

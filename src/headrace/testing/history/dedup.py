@@ -91,10 +91,13 @@ class Ruler:
         row = life.row
         if self._index.scope.exact and ends:
             return self.early(ends[0][0]), self.late(ends[0][0])
-        waits = row is not None and row.state not in FINAL and not ends and not commands(life, "retry")
-        if waits or (self._index.scope.exact and row is None):
+        if ends and row is not None and row.state not in FINAL:
+            return -1, _EVER
+        if commands(life, "retry"):  # it may have ended before
+            return -1, _EVER
+        if (row is None and self._index.scope.exact) or (row is not None and row.state not in FINAL):
             return _EVER, _EVER
-        if self._index.scope.exact or (row is not None and row.state not in FINAL):
+        if self._index.scope.exact:
             return -1, _EVER
         last = row.generation if row is not None else max((generation for _, generation in ends), default=None)
         own: list[tuple[int, Granted | Started | Ended]] = [*life.granted, *life.started, *life.ended]
