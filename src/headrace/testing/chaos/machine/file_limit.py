@@ -37,7 +37,7 @@ class FileLimit(Course):
         time.sleep(self.dice.between(0.5, 2.2))  # a lease is 2 s
         stand.expect_alive(*crew)
         for ship, limit in before.items():
-            resource.prlimit(ship.pid, resource.RLIMIT_NOFILE, limit)
+            _limit(ship, resource.RLIMIT_NOFILE, limit[0])
         stand.await_work()
 
     def _stop_growing(self, stand: Stand, crew: list[Ship]) -> None:
@@ -50,13 +50,16 @@ class FileLimit(Course):
         stand.counts["no_more_growth"] += 1
         stand.await_refusals("StoreFull")
         for ship, limit in before.items():
-            resource.prlimit(ship.pid, resource.RLIMIT_FSIZE, limit)
+            _limit(ship, resource.RLIMIT_FSIZE, limit[0])
 
 
 def _limit(ship: Ship, which: int, soft: int) -> tuple[int, int]:
-    """Sets it, and gives what it was."""
-    before = resource.prlimit(ship.pid, which)
-    resource.prlimit(ship.pid, which, (soft, before[1]))
+    """Sets it, and gives what it was. One that has ended is objected to elsewhere."""
+    try:
+        before = resource.prlimit(ship.pid, which)
+        resource.prlimit(ship.pid, which, (soft, before[1]))
+    except ProcessLookupError:
+        return soft, soft
     return before
 
 
