@@ -11,6 +11,8 @@ from headrace.testing.powercut.recording import NoRecorder
 from headrace.testing.powercut.run import cut_power
 from headrace.testing.powercut.verdict import Verdict
 
+pytestmark = pytest.mark.timeout(300)
+
 Cut = Callable[..., Verdict]
 
 
