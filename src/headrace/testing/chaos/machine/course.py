@@ -12,7 +12,7 @@ from headrace.testing.chaos.ledger import SUFFIX
 from headrace.testing.chaos.scenarios import Scenario
 from headrace.testing.chaos.storm import Storm
 from headrace.testing.history.reading import read_history
-from headrace.testing.history.records import AnyRecord, Died, Ended, Enqueued, NotEnqueued
+from headrace.testing.history.records import AnyRecord, Died, Ended, Enqueued, Leased, NotEnqueued
 from headrace.testing.history.verdict import Kind
 
 ONCE = "once"
@@ -53,6 +53,18 @@ class Stand:
     def start(self, role: str, number: int = 1) -> list[Ship]:
         """So many processes of this role."""
         return [self.fleet.start(role) for _ in range(number)]
+
+    def await_settled(self, *ships: Ship) -> None:
+        """Each has opened all that it needs: a worker's heart has beaten, somebody else's call was answered."""
+        for ship in ships:
+            if ship.role == "worker":
+                self.wait(lambda: self.beats(ship.name) > 1, f"{ship.name} beats")  # noqa: B023 - it waits here
+            else:
+                self.wait(lambda: self.acknowledged(ship.name), f"a call of {ship.name} is answered")  # noqa: B023
+
+    def beats(self, *names: str) -> int:
+        """How many beats were answered."""
+        return sum(isinstance(record, Leased) for record in self.records(*names))
 
     def run_role(self, role: str) -> None:
         """What one process of this role does from its begin to its end."""

@@ -29,6 +29,7 @@ class DiskFull(Course):
         producers = stand.start(ONCE)
         stand.await_work()
         for number in range(int(self.wishes.get("rounds", "2"))):
+            stand.await_settled(*workers, *producers)
             ballast = fill(stand.fleet.store)
             stand.counts["fills"] += 1
             stand.await_refusals("StoreFull")

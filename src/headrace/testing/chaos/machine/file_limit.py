@@ -26,6 +26,7 @@ class FileLimit(Course):
 
     def _stop_opening(self, stand: Stand, crew: list[Ship], spare: int) -> None:
         """No descriptor beyond those they have. They go on; and once it is given back, all is as before."""
+        stand.await_settled(*crew)
         before = {ship: _limit(ship, _highest(ship) + 1 + spare) for ship in crew}
         stand.counts["no_more_files"] += 1
         stranger = stand.start("worker")[0]  # has a limit of its own; the others hear of it, and it of them
