@@ -49,20 +49,20 @@ def main(
     sys.exit(0 if caught == len(rows) else 1)
 
 
-def _look_for(fault: Fault, seeds: int) -> Catch:
+def _tried(fault: Fault, wheres: Sequence[str]) -> Catch:
     try:
-        return _caught(fault, seeds)
+        return hunt(fault, wheres)
     except HuntFailed as error:
         return Catch(by=(), told=str(error), where="", after=0, seconds=0)
 
 
-def _caught(fault: Fault, seeds: int) -> Catch:
+def _look_for(fault: Fault, seeds: int) -> Catch:
     """A seed that is bad by itself catches nothing."""
     if fault.proof is not Proof.SIMULATION:
-        return hunt(fault, [fault.proof])
+        return _tried(fault, [fault.proof])
     tried, seconds = 0, 0.0
     while True:
-        catch = hunt(fault, [str(seed) for seed in range(tried, seeds)])
+        catch = _tried(fault, [str(seed) for seed in range(tried, seeds)])
         tried, seconds = tried + catch.after, seconds + catch.seconds
         if not catch.by or is_good(fault, catch.where):
             return msgspec.structs.replace(catch, after=tried, seconds=seconds)
@@ -98,7 +98,7 @@ def _serve(faults: dict[str, Fault]) -> None:
         if "good" in request:
             answer: Any = is_good(faults[request["fault"]], request["good"])
         else:
-            answer = msgspec.to_builtins(hunt(faults[request["fault"]], request["wheres"]))
+            answer = msgspec.to_builtins(_tried(faults[request["fault"]], request["wheres"]))
         print(json.dumps(answer), flush=True)
 
 

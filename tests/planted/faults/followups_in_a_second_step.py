@@ -12,12 +12,11 @@ FAULT = Fault(
         instead(applying._apply, "if change.then:", "if False:"),
         instead(
             Completer._apply,
-            "return await self._storage.apply(changes)",
+            "verdicts = await self._storage.apply(changes)",
             "verdicts = await self._storage.apply(changes)\n"
             "            pairs = zip(changes, verdicts)\n"
             "            new = [n for c, v in pairs if v.status is Status.APPLIED for n in c.then]\n"
-            "            await self._storage.insert(new)\n"
-            "            return verdicts",
+            "            await self._storage.insert(new)",
         ),
     ],
 )
