@@ -94,12 +94,17 @@ def _keep(faults: Iterable[str], rows: Sequence[dict[str, Any]]) -> None:
 
 def _serve(faults: dict[str, Fault]) -> None:
     for line in sys.stdin:
-        request = json.loads(line)
-        if "good" in request:
-            answer: Any = is_good(faults[request["fault"]], request["good"])
-        else:
-            answer = msgspec.to_builtins(_tried(faults[request["fault"]], request["wheres"]))
+        try:
+            answer = _answer(faults, json.loads(line))
+        except HuntFailed as error:
+            answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)
+
+
+def _answer(faults: dict[str, Fault], request: dict[str, Any]) -> Any:
+    if "good" in request:
+        return is_good(faults[request["fault"]], request["good"])
+    return msgspec.to_builtins(_tried(faults[request["fault"]], request["wheres"]))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def ask() -> Iterator[Ask]:
 
     def request(what: Mapping[str, Any]) -> Any:
         print(json.dumps(what), file=hunter.stdin, flush=True)
-        return json.loads(hunter.stdout.readline())
+        answer = json.loads(hunter.stdout.readline())
+        assert not (isinstance(answer, dict) and "error" in answer), answer["error"]
+        return answer
 
     yield request
     hunter.stdin.close()
