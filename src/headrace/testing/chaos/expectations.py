@@ -27,8 +27,10 @@ def judge(records: Sequence[AnyRecord]) -> Found:
     jobs = rows.jobs if isinstance(rows, Rows) else ()
     verdict = check(records, budget=int(OPTIONS["crash_budget"]))
     healed = next((record.at for record in records if isinstance(record, Healed)), None)
-    objections = [text for job in jobs for text in _object(job, calm=healed is not None and job.enqueued_at > healed)]
     poison = [job.id for job in jobs if job.task == "poison"]
+    objections = [
+        text for job in jobs for text in _object(job, len(poison), calm=healed is not None and job.enqueued_at > healed)
+    ]
     violations = verdict.violations
     if poison:
         violations = [one for one in violations if not _is_of_crashes(one, poison)]
@@ -56,15 +58,16 @@ def _counted(records: Sequence[AnyRecord], jobs: Sequence[Job]) -> Mapping[str, 
     return counts
 
 
-def _object(job: Job, *, calm: bool) -> Sequence[str]:
-    """What is wrong with how this job ended, by its task."""
+def _object(job: Job, poison: int, *, calm: bool) -> Sequence[str]:
+    """What is wrong with how this job ended, by its task. ``poison`` is how many such jobs there were: one that waits
+    for solitude is in hand where another kills the worker, and that is counted as a crash of both."""
     if job.state not in FINAL:
         return ()  # the checker tells of it
     if job.state not in ENDS.get(job.task, frozenset({State.COMPLETED})):
         return [f"{job.id} ({job.task}) ended {job.state} ({job.reason})"]
     objections = []
-    if job.task == "poison" and (job.reason, job.crashes) != ("poison", CRASH_BUDGET):
-        objections.append(f"{job.id} is poison and ended after {job.crashes} crashes, {CRASH_BUDGET} are right")
+    if job.task == "poison" and (job.reason != "poison" or not CRASH_BUDGET <= job.crashes <= CRASH_BUDGET * poison):
+        objections.append(f"{job.id} is poison and ended {job.reason} after {job.crashes} crashes, of {CRASH_BUDGET}")
     if job.task == "blocks" and calm and job.generation != 1:
         objections.append(f"{job.id} blocked the loop of its worker and was given out {job.generation} times")
     number = number_of(job)
