@@ -8,8 +8,9 @@ An operation that raises has changed nothing. Only where the answer was lost on 
 AnswerLost, and insert EnqueueUnknown.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -271,4 +272,50 @@ class Storage(Protocol):
     def listen(self, topics: Collection[str]) -> Listener:
         """Hears notices on topics such as ``queue:email``, ``job:<id>``, ``worker:<id>``, ``record:<kind>``. A hint:
         notices may come for nothing, and may be lost; correctness never depends on them."""
+        ...
+
+
+class Enlisted(ABC):
+    """Writes inside a transaction of the caller's own, on the calling thread. Nothing of it is visible before the
+    caller commits, and nothing stays where they roll back.
+
+    A call that raises has changed nothing, and leaves the transaction usable where the database allows that. Errors of
+    the caller's own driver pass as they are: the transaction is theirs, and so is its repetition. Nothing else of the
+    session changes: no commit, no setting.
+    """
+
+    @abstractmethod
+    def insert(self, jobs: Sequence[NewJob]) -> Sequence[Receipt[object]]:
+        """As ``Storage.insert``, but for the commit; a key counts as held also by what this transaction holds."""
+
+    @abstractmethod
+    def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        """As ``Storage.apply``, but for the commit. APPLIED is so if and only if the caller commits."""
+
+
+class AsyncEnlisted(ABC):
+    """The same through an async driver, on the calling loop."""
+
+    @abstractmethod
+    async def insert(self, jobs: Sequence[NewJob]) -> Sequence[Receipt[object]]:
+        """See ``Enlisted.insert``."""
+
+    @abstractmethod
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        """See ``Enlisted.apply``."""
+
+
+@runtime_checkable
+class Enlisting(Protocol):
+    """A storage that can write inside the caller's own transaction: the only place that sees a foreign connection. For
+    those whose ``Storage`` has transactions that others can take part in."""
+
+    def within(self, session: object) -> Enlisted | AsyncEnlisted:
+        """What writes there. Needs no open handle, no loop and no thread of its own.
+
+        InvalidOption for ``session`` where its type is unknown (naming those that are known), where it is connected to
+        another store, and where it is in no transaction and would commit each statement by itself; here, or at the
+        first call where only that can tell. SchemaTooOld or SchemaTooNew, at the first call, where this version can't
+        write there.
+        """
         ...
