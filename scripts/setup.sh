@@ -26,13 +26,39 @@ can_make_venv() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
+may_install() {
+    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]
+}
+
 install_packages() {
-    command -v apt-get >/dev/null || return 1
-    [ "$(id -u)" = 0 ] || return 1
+    may_install || return 1
     echo "setup: installing $*"
     apt-get update -q || true
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
+
+# Installs programs of servers, and keeps their packages from starting servers of their own: tests start theirs, and
+# port 5432 of a machine is not ours to take.
+install_servers() (
+    may_install || exit 1
+    policy=/usr/sbin/policy-rc.d
+    clusters=/etc/postgresql-common/createcluster.d
+    ours="$clusters/headrace.conf"
+    trap 'rm -f $ours; rmdir "$clusters" 2>/dev/null || true' EXIT
+    trap 'exit 1' INT TERM
+    mkdir -p "$clusters"
+    echo 'create_main_cluster = false' >"$clusters/headrace.conf"
+    if ! [ -e "$policy" ]; then
+        ours="$ours $policy"
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    install_packages "$@" || exit 1
+    case " $* " in
+    # it would be started when the machine is
+    *" pgbouncer "*) systemctl disable --quiet pgbouncer 2>/dev/null || true ;;
+    esac
+)
 
 if ! [ -x .venv/bin/python ] || ! new_enough .venv/bin/python; then
     python=$(find_python)
@@ -56,6 +82,13 @@ for tool in strace faketime; do
 done
 # shellcheck disable=SC2086 # one word for each tool
 [ -z "$tools" ] || install_packages $tools || echo "setup: without$tools some tests are skipped"
+
+# With these, tests start a Postgres and a PgBouncer of their own. Debian keeps those of Postgres off the PATH.
+servers=
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || servers="$servers postgresql"
+[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || servers="$servers pgbouncer"
+# shellcheck disable=SC2086 # one word for each server
+[ -z "$servers" ] || install_servers $servers || echo "setup: without$servers some tests are skipped"
 
 .venv/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 touch .venv/.installed

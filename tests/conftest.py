@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+pytest_plugins = ["services"]
+"""Fixtures of Postgres and PgBouncer are in services.py."""
+
 ENDING = 5.0
 """Seconds that a thread which was told to end gets to do so."""
 

@@ -1,0 +1,1 @@
+"""Real servers that tests own: started in folders of their own, on free ports, and gone when their owner is."""

@@ -1,0 +1,70 @@
+"""Real services for tests, each started when a test first asks for it. A plugin: conftest.py names it.
+
+Where a service is not installed, these call ``missing``: skipped on a laptop, failed on CI. ``make setup`` installs
+them where it may. With xdist each process of tests has services of its own.
+
+- ``postgres_url``: a database that the tests of a session share.
+- ``fresh_postgres``: a new database for one test; it takes a tenth of a second.
+- ``postgres_server``: the server of both. Other tests need it: don't stop it.
+- ``own_postgres``: a server for one module, which may stop it, crash it and start it again.
+- ``pgbouncer``: in front of ``postgres_server``; its ``url(name)`` leads to a database through it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from headrace.testing.servers.databases import Postgres
+from headrace.testing.servers.pgbouncer import PgBouncer
+from headrace.testing.servers.postgres import PostgresServer
+
+ELSEWHERE = "HEADRACE_TEST_POSTGRES"
+"""Names the URL of a server, with its superuser, to be used instead of one of our own."""
+
+
+@pytest.fixture(scope="session")
+def postgres_server(missing: Callable[[str, str], None]) -> Iterator[Postgres]:
+    """A server, of which tests may use all but its life."""
+    elsewhere = os.environ.get(ELSEWHERE)
+    if elsewhere:
+        yield Postgres(elsewhere)
+        return
+    if PostgresServer.find() is None:
+        missing("Postgres", f"apt-get install postgresql, or name a server in {ELSEWHERE}")
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """A database that the tests of a session share."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def fresh_postgres(postgres_server: Postgres) -> Iterator[str]:
+    """A new database for one test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="module")
+def own_postgres(missing: Callable[[str, str], None]) -> Iterator[PostgresServer]:
+    """A server that the tests of a module may stop, crash and start again."""
+    if PostgresServer.find() is None:
+        missing("Postgres", "apt-get install postgresql")
+    with PostgresServer.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres_server: Postgres, missing: Callable[[str, str], None]) -> Iterator[PgBouncer]:
+    """A pool in transaction mode before the server."""
+    if PgBouncer.find() is None:
+        missing("PgBouncer", "apt-get install pgbouncer")
+    with PgBouncer.start(postgres_server) as pool:
+        yield pool
