@@ -8,8 +8,10 @@ from headrace.model.store_errors import (
     AnswerLost as AnswerLost,
     BackendNotAvailable as BackendNotAvailable,
     CorruptStore as CorruptStore,
+    DriverMissing as DriverMissing,
     ForeignStore as ForeignStore,
     InvalidURL as InvalidURL,
+    NotPermitted as NotPermitted,
     PutLost as PutLost,
     SchemaTooNew as SchemaTooNew,
     SchemaTooOld as SchemaTooOld,
@@ -135,10 +137,10 @@ class RoutingFailed(HeadraceError, ValueError):
 
 
 class UseAsync(HeadraceError, RuntimeError):
-    """A sync call on a thread whose event loop is running."""
+    """A sync call on a thread whose event loop is running, or with an async session."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"this thread runs an event loop, which a sync call would block; use: await {name}(...)")
+    def __init__(self, name: str, why: str = "this thread runs an event loop, which a sync call would block") -> None:
+        super().__init__(f"{why}; use: await {name}(...)")
         self.name = name
 
 
@@ -177,11 +179,20 @@ class UnknownLimit(HeadraceError, LookupError):
 
 
 class AttemptEnded(HeadraceError, RuntimeError):
-    """``current().then`` once the attempt had ended: its completion can't take anything along any more."""
+    """``current().then`` or ``complete_in`` once the attempt had ended: its completion can't take anything along any
+    more, nor be put into a transaction."""
 
     def __init__(self, job_id: str) -> None:
         ended = f"this attempt of job {job_id} has ended: what comes with its completion is said before it returns"
         super().__init__(f"{ended}; let the handler wait for threads and tasks that it starts")
+        self.job_id = job_id
+
+
+class AlreadyCompleted(HeadraceError, RuntimeError):
+    """``current().complete_in`` where an earlier call still counts, or ``current().then`` after it."""
+
+    def __init__(self, job_id: str, what: str) -> None:
+        super().__init__(f"this attempt has completed job {job_id} in a transaction of its own already: {what}")
         self.job_id = job_id
 
 

@@ -19,6 +19,16 @@ class BackendNotAvailable(StoreError):
         self.url = url
 
 
+class DriverMissing(StoreError, ImportError):
+    """A storage URL that needs a package which is not installed."""
+
+    def __init__(self, url: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{url!r} needs the package {package}, which is not installed; run: pip install 'headrace[{extra}]'"
+        )
+        self.url = url
+
+
 class InvalidURL(StoreError, ValueError):
     """A storage URL that is not well formed."""
 
@@ -65,6 +75,17 @@ class StoreReadOnly(StoreError):
         self.path = path
 
 
+class NotPermitted(StoreError):
+    """The user that the URL names may not do this there."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"{where} refused it: {why}; nothing was changed; grant the user of the URL what its role needs, or use "
+            "another user"
+        )
+        self.where = where
+
+
 class StoreFull(StoreError):
     """The disk under the store is full, or a quota or a limit of the process on it used up."""
 
@@ -79,8 +100,9 @@ class StoreBusy(StoreError):
 
     def __init__(self, path: str, seconds: float) -> None:
         super().__init__(
-            f"{path} was locked for {seconds:g} s by another connection; a likely cause is a transaction "
-            "that your own program holds open on this file; nothing was changed"
+            f"{path} was locked for {seconds:g} s by another connection; nothing was changed; a likely cause is a "
+            "transaction that your own program holds open on this file: end it first, or enqueue inside it, with "
+            "using(session=...)"
         )
         self.path, self.seconds = path, seconds
 

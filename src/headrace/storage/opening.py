@@ -2,11 +2,11 @@
 
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
-from headrace.model.errors import BackendNotAvailable, InvalidURL
+from headrace.model.errors import BackendNotAvailable, DriverMissing, InvalidURL
 from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 
-AVAILABLE = ("memory:", "sqlite:///path")
+AVAILABLE = ("memory:", "sqlite:///path", "postgresql://user@host/database")
 
 
 def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patience: float = 10.0) -> Storage:
@@ -31,8 +31,26 @@ def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patien
                 patience=patience,
                 filesystem_checked=_choice(url, options, "filesystem", ("checked", "unchecked")) == "checked",
             )
+        case "postgresql" | "postgres":
+            return _open_postgres(url, clock, auto_migrate, patience)
         case _:
             raise BackendNotAvailable(redact(url), AVAILABLE)
+
+
+def _open_postgres(url: str, clock: Clock, auto_migrate: bool | None, patience: float) -> Storage:
+    try:
+        from headrace.storage.postgres import PostgresStorage
+        from headrace.storage.postgres.settings import read_url
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise DriverMissing(redact(url), "asyncpg", "postgres") from None
+    return PostgresStorage(
+        read_url(url, redact(url)),
+        clock=clock,
+        auto_migrate=bool(auto_migrate),
+        patience=patience,
+    )
 
 
 def redact(url: str) -> str:

@@ -1,0 +1,189 @@
+"""A handle's life, and how its calls reach the server."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+from headrace.model.errors import AppClosed, StoreUnreachable, WrongLoop
+from headrace.storage.contract import Capabilities
+from headrace.storage.postgres import migrating
+from headrace.storage.postgres.connections import Connections, Prepare
+from headrace.storage.postgres.driver import Connection
+from headrace.storage.postgres.driving import Driver
+from headrace.storage.postgres.listening import Crier, Ear, Hub
+from headrace.storage.postgres.settings import Settings
+from headrace.storage.postgres.statement import Statement, Steps
+from headrace.storage.postgres.telling import Latest, Told
+from headrace.system.clock import Clock, SystemClock
+from headrace.system.ids import jitter_source
+
+T = TypeVar("T")
+
+_PROMISE = (
+    "An acknowledged job survives the end of any process, and a crash of the server, as far as its disk keeps what it "
+    "has synced; a failover to a replica that lags may lose the last ones."
+)
+
+
+class Handle:
+    """One event loop's door to a store in Postgres."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        auto_migrate: bool = False,
+        patience: float = 10.0,
+        prepare: Prepare | None = None,
+        latest: Latest | None = None,
+    ) -> None:
+        self._settings, self._auto_migrate, self._patience = settings, auto_migrate, patience
+        self._clock, self._prepare = clock or SystemClock(), prepare
+        self._latest = latest or Latest()
+        self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening: asyncio.Future[None] | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._open = self._closed = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("postgres", "many", True, _PROMISE)
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        if os.getpid() != self._pid or self._loop not in (None, loop):
+            raise WrongLoop(f"this handle on {self._settings.where}")
+        if self._closed:
+            raise AppClosed
+        self._loop = loop
+        if self._opening is None or (self._opening.done() and (self._opening.cancelled() or self._opening.exception())):
+            self._opening = asyncio.ensure_future(self._begin(loop))
+        await asyncio.shield(self._opening)
+
+    async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings, entropy = self._settings, jitter_source()
+        self._connections = Connections(settings, self._patience, self._clock, entropy, self._prepare)
+        self._driver = Driver(self._connections, settings, self._patience)
+        self._hub = Hub(loop, lambda: self._ear.need())
+        self._ear = Ear(settings, self._patience, self._hub, self._clock, entropy)
+        self._crier = Crier(self._notify, self._hub.origin)
+        try:
+            await self._driver.hold(self._check)
+        except BaseException:
+            await self._connections.close()
+            raise
+        self._open = True
+
+    async def _check(self, connection: Connection) -> None:
+        """Refuses what it must not touch; migrates an empty database, and an older store where that is wanted."""
+        settings = self._settings
+        wrong = await migrating.check_server(connection)
+        if wrong is not None:
+            raise StoreUnreachable(settings.where, wrong)
+        done = await migrating.find_steps(connection, settings.schema, settings.where)
+        if not done or self._auto_migrate:
+            await self._migrate(connection, post=False)
+            done = await migrating.find_steps(connection, settings.schema, settings.where)
+        migrating.check_steps(done, settings.where)
+
+    async def _migrate(self, connection: Connection, *, post: bool) -> int:
+        async def work(other: Connection) -> int:
+            return await migrating.migrate(connection, other, self._settings.schema, self._settings.where, post=post)
+
+        return await self._driver.hold(work, apart=True)
+
+    async def migrate(self, *, post: bool = False) -> int:
+        self._entered()
+
+        async def work(connection: Connection) -> int:
+            return await self._migrate(connection, post=post)
+
+        return await self._await(self._driver.hold(work))
+
+    async def close(self) -> None:
+        if os.getpid() != self._pid or self._closed:
+            return
+        self._closed = True
+        if self._loop is not asyncio.get_running_loop():
+            return
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self._open:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+            await self._crier.close()
+            await self._ear.close()
+            await self._connections.close()
+
+    def sibling(self) -> Self:
+        return type(self)(
+            self._settings,
+            clock=self._clock,
+            auto_migrate=self._auto_migrate,
+            patience=self._patience,
+            prepare=self._prepare,
+            latest=self._latest,
+        )
+
+    def _entered(self) -> None:
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:  # a fork took this coroutine along, but not its loop
+            here = None
+        if here is None or here is not self._loop or os.getpid() != self._pid:
+            raise WrongLoop(f"this handle on {self._settings.where}")
+        if self._closed or not self._open:
+            raise AppClosed
+
+    async def _await(self, call: Coroutine[Any, Any, T]) -> T:
+        """Runs it in the caller's own task; ``close`` waits for it."""
+        task = asyncio.current_task()
+        assert task is not None
+        if task in self._under_way:
+            return await call
+        self._under_way.add(task)
+        try:
+            return await call
+        finally:
+            self._under_way.discard(task)
+
+    async def _read(self, make: Callable[[Told], Steps[T]]) -> T:
+        return await self._call(self._driver_of().read, make)
+
+    async def _write(self, make: Callable[[Told], Steps[T]]) -> T:
+        return await self._call(self._driver_of().write, make)
+
+    async def _transact(self, make: Callable[[Told], Steps[T]]) -> T:
+        return await self._call(self._driver_of().transact, make)
+
+    def _driver_of(self) -> Driver:
+        self._entered()
+        return self._driver
+
+    async def _call(self, run: Callable[[Callable[[], Steps[T]]], Awaitable[T]], make: Callable[[Told], Steps[T]]) -> T:
+        told = Told(self._latest.now)
+
+        def begin() -> Steps[T]:
+            nonlocal told
+            told = Told(self._latest.now)
+            return make(told)
+
+        answer = await run(begin)
+        self._latest.now = told.now
+        if told.topics or told.finals:
+            self._tell(told)
+        return answer
+
+    def _tell(self, told: Told) -> None:
+        topics = told.all_topics()
+        self._hub.hear(topics)
+        if self._settings.notify:
+            self._crier.cry(topics)
+
+    async def _notify(self, text: str) -> None:
+        def steps() -> Steps[None]:
+            yield Statement("SELECT pg_notify($1, $2)", (self._settings.schema, text))
+
+        await self._driver.read(steps)

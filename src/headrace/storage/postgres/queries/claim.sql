@@ -1,0 +1,83 @@
+-- name: claim
+WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
+ready AS MATERIALIZED (
+    SELECT wanted.queue, wanted.room,
+        EXISTS (
+            SELECT FROM {schema}.jobs
+            WHERE jobs.state IN ('scheduled', 'retrying') AND jobs.queue = wanted.queue
+                AND jobs.due_at <= (SELECT now FROM moment)
+        ) AS due,
+        control.value AS control
+    FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[])) AS wanted (queue, room)
+    LEFT JOIN {schema}.records AS control ON control.kind = 'queue' AND control.name = wanted.queue
+        AND (control.lapses_at IS NULL OR control.lapses_at > (SELECT lease FROM moment))
+    WHERE EXISTS (
+        SELECT FROM {schema}.workers WHERE workers.id = $2 AND workers.ends_at > (SELECT lease FROM moment)
+    )
+),
+slow AS MATERIALIZED (
+    SELECT queue, due, control FROM ready
+    WHERE due OR (control::json ->> 'concurrency') IS NOT NULL OR (control::json ->> 'paused')::boolean
+        OR (control::json ->> 'cools_until')::bigint > (SELECT now FROM moment)
+),
+picked AS MATERIALIZED (
+    SELECT found.* FROM ready CROSS JOIN LATERAL (
+        SELECT jobs.ctid AS place, jobs.id, jobs.queue, jobs.key, jobs.until FROM {schema}.jobs
+        WHERE jobs.state = 'pending' AND jobs.queue = ready.queue
+        ORDER BY jobs.priority, jobs.due_at, jobs.id LIMIT ready.room
+        FOR UPDATE SKIP LOCKED
+    ) AS found
+    WHERE NOT EXISTS (SELECT FROM slow)
+),
+freed AS (
+    DELETE FROM {schema}.keys USING picked
+    WHERE picked.until = 'claimed' AND keys.queue = picked.queue AND keys.key = picked.key AND keys.job_id = picked.id
+),
+taken AS (
+    UPDATE {schema}.jobs SET
+        state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
+        started_at = (SELECT now FROM moment), key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
+    FROM picked WHERE jobs.ctid = picked.place
+    RETURNING {job}
+)
+SELECT moment.now, slow.queue AS slow_queue, slow.due, slow.control, taken.*
+FROM moment LEFT JOIN slow ON true LEFT JOIN taken ON true;
+
+-- name: controls
+SELECT name, value FROM {schema}.records
+WHERE kind = 'queue' AND name = ANY (CAST($1 AS text[])) AND (lapses_at IS NULL OR lapses_at > $2)
+ORDER BY name FOR UPDATE;
+
+-- name: promote
+UPDATE {schema}.jobs SET state = 'pending' FROM (
+    SELECT found.place FROM unnest(CAST($1 AS text[])) AS wanted (queue) CROSS JOIN LATERAL (
+        SELECT jobs.ctid AS place FROM {schema}.jobs
+        WHERE jobs.state IN ('scheduled', 'retrying') AND jobs.queue = wanted.queue AND jobs.due_at <= $2
+        ORDER BY jobs.due_at, jobs.id LIMIT $3
+        FOR UPDATE SKIP LOCKED
+    ) AS found
+) AS due
+WHERE jobs.ctid = due.place;
+
+-- name: running
+SELECT queue, count(*) FROM {schema}.jobs WHERE state = 'running' AND queue = ANY (CAST($1 AS text[])) GROUP BY queue;
+
+-- name: take
+WITH picked AS MATERIALIZED (
+    SELECT found.* FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[])) AS wanted (queue, room)
+    CROSS JOIN LATERAL (
+        SELECT jobs.ctid AS place, jobs.id, jobs.queue, jobs.key, jobs.until FROM {schema}.jobs
+        WHERE jobs.state = 'pending' AND jobs.queue = wanted.queue
+        ORDER BY jobs.priority, jobs.due_at, jobs.id LIMIT wanted.room
+        FOR UPDATE SKIP LOCKED
+    ) AS found
+),
+freed AS (
+    DELETE FROM {schema}.keys USING picked
+    WHERE picked.until = 'claimed' AND keys.queue = picked.queue AND keys.key = picked.key AND keys.job_id = picked.id
+)
+UPDATE {schema}.jobs SET
+    state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
+    started_at = $1, key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
+FROM picked WHERE jobs.ctid = picked.place
+RETURNING {job};

@@ -1,0 +1,18 @@
+-- name: get
+SELECT {job} FROM {schema}.jobs WHERE jobs.id = ANY (CAST(CAST($1 AS text[]) AS uuid[]));
+
+-- name: count
+SELECT queue, state, count(*) FROM {schema}.jobs GROUP BY queue, state;
+
+-- name: next_due
+SELECT moment.now, (
+    SELECT min(CASE
+        WHEN EXISTS (SELECT FROM {schema}.jobs WHERE jobs.state = 'pending' AND jobs.queue = wanted.queue) THEN 0
+        ELSE (
+            SELECT jobs.due_at FROM {schema}.jobs
+            WHERE jobs.state IN ('scheduled', 'retrying') AND jobs.queue = wanted.queue
+            ORDER BY jobs.due_at LIMIT 1
+        )
+    END)
+    FROM unnest(CAST($2 AS text[])) AS wanted (queue)
+) FROM {schema}.moment($1) AS moment;

@@ -1,0 +1,111 @@
+"""The operations of the contract, each taken through its steps."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from headrace.model.change import APPLIED, MISSING, STALE, Change, Verdict
+from headrace.model.errors import AnswerLost, EnqueueUnknown
+from headrace.model.job import Job, NewJob
+from headrace.model.record import Put, Record
+from headrace.model.state import FINAL, WAITING, State
+from headrace.model.timeline import Entry
+from headrace.storage.contract import (
+    Beat,
+    Demand,
+    Entries,
+    Filter,
+    Holding,
+    Keep,
+    Listener,
+    Page,
+    Receipt,
+    Span,
+)
+from headrace.storage.postgres import applying, claiming, finding, inserting, leasing, pruning, records, timeline
+from headrace.storage.postgres.handle import Handle
+from headrace.storage.postgres.listening import PostgresListener
+
+
+class PostgresStorage(Handle):
+    """Keeps jobs in a schema of a Postgres database. Implements ``contract.Storage``, whose docstrings apply."""
+
+    async def now(self) -> int:
+        return await self._read(inserting.now)
+
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
+        try:
+            if inserting.fits_one_statement(jobs, puts):
+                return await self._write(lambda told: inserting.insert_plain(told, jobs))
+            return await self._transact(lambda told: inserting.insert(told, jobs, puts))
+        except AnswerLost as error:
+            raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.__cause__}") from error
+
+    async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
+        found = await self._write(lambda told: claiming.claim(told, worker, demands))
+        if isinstance(found, list):
+            return found
+        return await self._transact(lambda told: claiming.claim_slowly(told, worker, demands, found))
+
+    async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
+        return await self._transact(lambda told: leasing.beat(told, worker, holding, ttl))
+
+    async def leases(self) -> Mapping[str, float]:
+        return await self._read(leasing.leases)
+
+    async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
+        if not await self._read(lambda told: leasing.is_reclaim_wanted(told, worker)):
+            return []
+        return await self._transact(lambda told: leasing.reclaim(told, worker, limit, queues))
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        finish = applying.common_finish(changes)
+        if finish is None:
+            return await self._transact(lambda told: applying.apply(told, changes))
+        done = await self._write(lambda told: applying.complete(told, changes, finish))
+        if len(done) == len(changes):
+            return [APPLIED] * len(changes)
+        there = await self.get([change.job_id for change in changes])
+        refused = [MISSING if job is None else STALE for job in there]
+        return [done.get(change.job_id, verdict) for change, verdict in zip(changes, refused, strict=True)]
+
+    async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
+        return await self._transact(lambda told: records.put(told, puts))
+
+    async def records(
+        self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None
+    ) -> Sequence[Record]:
+        return await self._read(lambda told: records.list_records(told, kind, names, after, limit))
+
+    async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
+        return await self._read(lambda _: finding.get(ids))
+
+    async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
+        return await self._read(lambda _: finding.find(where, limit, after))
+
+    async def count(self) -> Mapping[tuple[str, State], int]:
+        return await self._read(lambda _: finding.count())
+
+    async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
+        return await self._transact(lambda _: pruning.delete(ids, states))
+
+    async def prune(
+        self,
+        keep: Mapping[State, Keep],
+        limit: int,
+        *,
+        of_queues: Mapping[str, Mapping[State, Keep]] = {},
+        entries: Mapping[str, float] = {},
+    ) -> int:
+        return await self._transact(lambda told: pruning.prune(told, keep, limit, of_queues, entries))
+
+    async def record(self, entries: Sequence[Entry]) -> None:
+        await self._write(lambda _: timeline.record(entries))
+
+    async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
+        return await self._read(lambda _: timeline.history(where, limit, after))
+
+    async def next_due(self, queues: Collection[str]) -> float | None:
+        return await self._read(lambda told: finding.next_due(told, queues))
+
+    def listen(self, topics: Collection[str]) -> Listener:
+        self._entered()
+        return PostgresListener(self._hub, topics)
