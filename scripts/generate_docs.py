@@ -94,7 +94,7 @@ NOT_FOR_USERS = frozenset({"block", "by_name", "handles_here_closed", "here", "q
 }
 NOT_FOR_USERS = frozenset(
     {"block", "by_name", "handles_here_closed", "here", "queue_policies", "route_for", "send", "slots"}
-) | frozenset({"cooling_queues", "declare", "queues_without_backoff", "tell_queued", "url"})
+) | frozenset({"cooling_queues", "declare", "queues_without_backoff", "sorted_out", "tell_queued", "url"})
 """What the other parts of headrace use; and ``url``, which the page tells of by itself."""
 
 TYPES: Sequence[type] = (

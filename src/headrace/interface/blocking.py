@@ -6,6 +6,7 @@ from typing import Any, TypeVar, Unpack, overload
 from headrace.interface.claims import Claim, Claims
 from headrace.interface.core import DEFAULT_QUEUE, JobReference
 from headrace.interface.deadletters import DeadLetters, Retried, Which
+from headrace.interface.enlisting import enqueue_within, insert_within, session_of
 from headrace.interface.jobs import CancelOutcome
 from headrace.interface.kv import KeyValues
 from headrace.interface.limits import Limit, Limits
@@ -41,12 +42,19 @@ class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules, Q
         arguments: Mapping[str, object] | bytes = {},
         **using: Unpack[Using],
     ) -> Receipt[object]:
-        """See ``aenqueue``."""
-        return self.block("aenqueue", lambda: self.aenqueue(task, arguments, **using))
+        """See ``aenqueue``. With a ``session`` it is done right here, also where a loop is running."""
+        if using.get("session") is None:
+            return self.block("aenqueue", lambda: self.aenqueue(task, arguments, **using))
+        call = self.by_name(task, arguments, using)
+        new = call.template.make(self.ids.new(), call.payload, call.encoding)
+        return enqueue_within(self.handles, new, call.template)
 
-    def enqueue_many(self, calls: Sequence[Call[Any]]) -> Sequence[Receipt[Any]]:
-        """See ``aenqueue_many``."""
-        return self.block("aenqueue_many", self.aenqueue_many, calls)
+    def enqueue_many(self, calls: Sequence[Call[Any]], *, session: object = None) -> Sequence[Receipt[Any]]:
+        """See ``aenqueue_many``. With a ``session`` it is done right here, also where a loop is running."""
+        if session_of(calls, session) is None:
+            return self.block("aenqueue_many", self.aenqueue_many, calls)
+        session, jobs = self.sorted_out(calls, session)
+        return insert_within(self.handles, jobs, session, "aenqueue_many") if jobs else ()
 
     def job(self, job: JobReference) -> Job | None:
         """See ``ajob``."""

@@ -38,6 +38,7 @@ class Handles:
     def __init__(self, make: Callable[[], Storage], first_use: Callable[[Storage], Awaitable[None]]) -> None:
         self._make, self._first_use = make, first_use
         self._root: Storage | None = None
+        self._unopened: Storage | None = None
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Future[Handle]] = {}
         self._open: dict[asyncio.AbstractEventLoop, Handle] = {}
         self._lock = threading.Lock()
@@ -58,6 +59,15 @@ class Handles:
         if opening is None:
             opening = self._opening[loop] = asyncio.ensure_future(self._open_handle(loop))
         return await asyncio.shield(opening)
+
+    def unopened(self) -> Storage:
+        """A storage for what needs no open handle. From any thread."""
+        if self.closed:
+            raise AppClosed
+        self._forget_parent()
+        if self._unopened is None:
+            self._unopened = self._make_storage()
+        return self._unopened
 
     async def _open_handle(self, loop: asyncio.AbstractEventLoop) -> Handle:
         try:
@@ -89,6 +99,7 @@ class Handles:
             if self._root is not None and self._root.capabilities.durable:
                 self._root = None
             self._open, self._opening, self._lock = {}, {}, threading.Lock()
+            self._unopened = None
             self._pid = os.getpid()
 
     async def _close_left_behind(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from headrace.interface.config import check_count
 from headrace.interface.core import Core, JobReference, id_of
+from headrace.interface.enlisting import aenqueue_within, ainsert_within, session_of
 from headrace.interface.page import Page
 from headrace.interface.task import Call
 from headrace.interface.template import Template, Using, refine, template_for
@@ -13,7 +14,7 @@ from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.codec import encode_bytes, encode_untyped
 from headrace.model.errors import InvalidOption, JobNotFound, KeyHeld, NotRetryable
-from headrace.model.job import Encoding, Job
+from headrace.model.job import Encoding, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.state import RUNNING, WAITING, State
 from headrace.runtime import events
@@ -46,7 +47,10 @@ class Jobs(Core):
         """Enqueue by name, with a JSON object or bytes. A task that this program doesn't register needs no code
         here; its arguments are then JSON values only."""
         call = self.by_name(task, arguments, using)
-        return await self.send(call.template.make(self.ids.new(), call.payload, call.encoding), call.template.strict)
+        new = call.template.make(self.ids.new(), call.payload, call.encoding)
+        if call.template.session is not None:
+            return await aenqueue_within(self.handles, new, call.template)
+        return await self.send(new, call.template.strict)
 
     def by_name(self, task: str, arguments: Mapping[str, object] | bytes, using: Using) -> Call[object]:
         """The checked call behind ``aenqueue``."""
@@ -62,10 +66,12 @@ class Jobs(Core):
             return Call(template, encode_untyped(arguments, limit))
         return Call(template, handler.signature.encode_named(arguments, limit))
 
-    async def aenqueue_many(self, calls: Sequence[Call[Any]]) -> Sequence[Receipt[Any]]:
-        """Enqueue all in one atomic step, or none. Receipts in order."""
-        new = self.ids.new
-        jobs = [call.make(new()) for call in calls]
+    async def aenqueue_many(self, calls: Sequence[Call[Any]], *, session: object = None) -> Sequence[Receipt[Any]]:
+        """Enqueue all in one atomic step, or none. Receipts in order. With ``session``: inside the caller's own
+        transaction, which is one for all of them."""
+        session, jobs = self.sorted_out(calls, session)
+        if session is not None:
+            return await ainsert_within(self.handles, jobs, session) if jobs else ()
         handle = await self.here()
         if self.declared_limits.unchecked:
             await self.declared_limits.check(handle.storage, {job.task for job in jobs})
@@ -74,6 +80,10 @@ class Jobs(Core):
             for job, receipt in zip(jobs, receipts, strict=True):
                 self.tell_queued(job, receipt)
         return receipts
+
+    def sorted_out(self, calls: Sequence[Call[Any]], session: object) -> tuple[object, Sequence[NewJob]]:
+        """The new jobs behind ``enqueue_many``, and the one session in which they are enqueued, if any."""
+        return session_of(calls, session), [call.make_within(self.ids.new()) for call in calls]
 
     async def ajob(self, job: JobReference) -> Job | None:
         """The job as stored, or None where the store doesn't know it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, Unpack
 
 import msgspec
 
+from headrace.interface.enlisting import aenqueue_within, enqueue_within
 from headrace.interface.template import Template, Using, refine, template_for
 from headrace.model.errors import InvalidOption
 from headrace.model.job import Encoding, NewJob
@@ -33,6 +34,13 @@ class Call(msgspec.Struct, Generic[R], frozen=True, gc=False):
 
     def make(self, job_id: str) -> NewJob:
         """The new job that enqueueing it inserts."""
+        if self.template.session is not None:
+            allowed = "it is for enqueue and enqueue_many alone: this job comes with something that has its own commit"
+            raise InvalidOption("session", self.template.session, allowed)
+        return self.make_within(job_id)
+
+    def make_within(self, job_id: str) -> NewJob:
+        """The same for who sees to its session."""
         if self.template.strict:
             allowed = "it is for enqueue alone: what is done together with others can't be refused alone"
             raise InvalidOption("strict", True, allowed)
@@ -52,13 +60,20 @@ class Bound(Generic[P, R]):
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Receipt[R]:
         """Enqueue; returns when the job is as durable as the storage promises."""
-        client = self._client
+        client, template = self._client, self.template
         payload = self.handler.signature.encode(args, kwargs, client.settings.max_payload)
-        return await client.send(self.template.make(client.ids.new(), payload), self.template.strict)
+        new = template.make(client.ids.new(), payload)
+        if template.session is not None:
+            return await aenqueue_within(client.handles, new, template)
+        return await client.send(new, template.strict)
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Receipt[R]:
-        """The sync twin of ``aenqueue``."""
-        return self._client.block("aenqueue", self.aenqueue, *args, **kwargs)
+        """The sync twin of ``aenqueue``. With a ``session`` it is done right here, also where a loop is running."""
+        client, template = self._client, self.template
+        if template.session is None:
+            return client.block("aenqueue", self.aenqueue, *args, **kwargs)
+        payload = self.handler.signature.encode(args, kwargs, client.settings.max_payload)
+        return enqueue_within(client.handles, template.make(client.ids.new(), payload), template)
 
 
 class Task(Bound[P, R], Generic[P, R, V]):

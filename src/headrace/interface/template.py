@@ -43,6 +43,7 @@ class Using(TypedDict, total=False):
     headers: Mapping[str, str]
     id: str | UUID
     kv: Mapping[str, object]
+    session: object
 
 
 class Template(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +63,8 @@ class Template(msgspec.Struct, frozen=True, gc=False):
     strict: bool = False
     """Whether it is an error that the key is held by a job with another task or payload."""
     puts: tuple[Put, ...] = ()
+    session: object = None
+    """The caller's own transaction, inside which it is enqueued."""
 
     def make(self, job_id: str, payload: str, encoding: Encoding = Encoding.JSON) -> NewJob:
         """One new job; ``job_id`` is used where the caller gave none of its own."""
@@ -110,6 +113,7 @@ def refine(template: Template, using: Using, now_ms: int) -> Template:
         id=_id(using["id"]) if "id" in using else None,
         strict=_strict(using),
         puts=kv_puts(using["kv"]) if "kv" in using else (),
+        session=using.get("session"),
     )
 
 

@@ -38,13 +38,14 @@ class Handle:
         patience: float = 10.0,
         filesystem_checked: bool = True,
         read_only: bool = False,
+        adopts: bool = False,
         moments: Moments | None = None,
     ) -> None:
         self._path = os.path.abspath(os.fspath(path))
         if durability not in _PROMISE:
             raise InvalidOption("durability", durability, "it must be full or normal")
         self._durability = durability
-        self._settings = Settings(durability == "full", auto_migrate, patience, filesystem_checked, read_only)
+        self._settings = Settings(durability == "full", auto_migrate, patience, filesystem_checked, read_only, adopts)
         self._moments = moments or Moments(clock or SystemClock())
         self._moment = self._moments.read
         self._pid = os.getpid()
@@ -114,6 +115,7 @@ class Handle:
             patience=settings.patience,
             filesystem_checked=settings.filesystem_checked,
             read_only=settings.read_only,
+            adopts=settings.adopts,
             moments=self._moments,
         )
 

@@ -10,11 +10,13 @@ from headrace.model.errors import (
     CorruptStore,
     ForeignStore,
     SchemaTooNew,
+    SchemaTooOld,
     StoreUnreachable,
     UnsafeFilesystem,
 )
 from headrace.storage.sqlite.connecting import APPLICATION_ID
 from headrace.storage.sqlite.migrating import LATEST
+from headrace.storage.sqlite.transaction import Executes
 
 OWN_TABLES = frozenset({"timeline", "jobs", "counts", "keys", "workers", "records"})
 _TOLERATED = ("sqlite_", "_litestream_")
@@ -83,10 +85,10 @@ def _filesystem(folder: str) -> str:
     return kind
 
 
-def check_contents(connection: sqlite3.Connection, path: str) -> int:
-    """The schema's number, 0 in an empty database; refuses what isn't ours, and what is too new."""
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+def check_contents(connection: Executes, path: str, *, adopts: bool = False) -> int:
+    """The schema's number, 0 in a database that is to become a store; refuses what isn't ours, and what is too new.
+    ``adopts``: another program's database becomes one too, where nothing of it stands in our way."""
+    application, version = _numbers(connection)
     names = {
         str(name)
         for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
@@ -95,16 +97,36 @@ def check_contents(connection: sqlite3.Connection, path: str) -> int:
     if application != APPLICATION_ID:
         if application != 0:
             raise ForeignStore(path, f"its application id is {application:#010x}")
-        if names:
+        if names and not adopts:
             raise ForeignStore(path, f"it holds tables such as {min(names)}")
+        if names & OWN_TABLES:
+            raise ForeignStore(path, f"it has a table of its own called {min(names & OWN_TABLES)}")
+        if names and version:
+            raise ForeignStore(path, f"its user_version is {version}, where headrace keeps the number of its schema")
         return 0
     if version > LATEST:
         raise SchemaTooNew(path, version, LATEST)
-    if names - OWN_TABLES:
-        raise ForeignStore(path, f"it holds tables such as {min(names - OWN_TABLES)} besides headrace's own")
     if version == LATEST and OWN_TABLES - names:
         raise CorruptStore(path, f"its table {min(OWN_TABLES - names)} is missing")
     return version
+
+
+def check_version(connection: Executes, path: str) -> None:
+    """Whether this version can write there, at the price of two numbers in the file's header."""
+    application, version = _numbers(connection)
+    if application not in (0, APPLICATION_ID):
+        raise ForeignStore(path, f"its application id is {application:#010x}")
+    if application == 0 or version < LATEST:
+        raise SchemaTooOld(path, version if application else 0, LATEST)
+    if version > LATEST:
+        raise SchemaTooNew(path, version, LATEST)
+
+
+def _numbers(connection: Executes) -> tuple[int, int]:
+    """The application's id, and the number of the schema."""
+    names = ("application_id", "user_version")
+    application, version = [int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in names]
+    return application, version
 
 
 def describe_damage(path: str, error: sqlite3.Error) -> CorruptStore:

@@ -10,8 +10,10 @@ from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
 from headrace.storage.contract import (
+    AsyncEnlisted,
     Beat,
     Demand,
+    Enlisted,
     Entries,
     Filter,
     Holding,
@@ -22,12 +24,13 @@ from headrace.storage.contract import (
     Span,
 )
 from headrace.storage.sqlite import applying, claiming, finding, inserting, leasing, pruning, records, timeline
+from headrace.storage.sqlite.enlisting import within
 from headrace.storage.sqlite.handle import Handle
 from headrace.storage.sqlite.listening import SqliteListener
 
 
 class SqliteStorage(Handle):
-    """Keeps jobs in one file. Implements ``contract.Storage``, whose docstrings apply."""
+    """Keeps jobs in one file. Implements ``contract.Storage`` and ``contract.Enlisting``, whose docstrings apply."""
 
     async def now(self) -> int:
         self._entered()
@@ -107,3 +110,6 @@ class SqliteStorage(Handle):
         if self._hub is None:
             raise AppClosed
         return SqliteListener(self._hub, topics)
+
+    def within(self, session: object) -> Enlisted | AsyncEnlisted:
+        return within(self._path, self._moment, session)

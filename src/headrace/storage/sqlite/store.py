@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True):
     patience: float
     filesystem_checked: bool
     read_only: bool
+    adopts: bool
+    """Whether another program's database may become a store beside its own tables."""
 
 
 class Store:
@@ -169,11 +171,11 @@ class Store:
                 if settings.read_only:
                     raise StoreUnreachable(self.path, "there is no such file")
                 create(self.path)
-            version = inspection.check_contents(self.reader.connection(), self.path)
+            version = inspection.check_contents(self.reader.connection(), self.path, adopts=settings.adopts)
             if version < LATEST:
                 if settings.read_only or (version and not settings.auto_migrate):
                     raise SchemaTooOld(self.path, version, LATEST)
-                self.migrate(settings.patience)
+                self.migrate(settings.patience, adopts=settings.adopts)
         except sqlite3.Error as error:
             told: StoreError = translated(error, self.path, settings.patience)
             if isinstance(told, CorruptStore):
@@ -188,12 +190,12 @@ class Store:
         self._writer = Writer(self.path, self.post, lambda: self._hubs, self.folder)
         self._writer.read_only = settings.read_only
 
-    def migrate(self, patience: float) -> int:
+    def migrate(self, patience: float, *, adopts: bool = False) -> int:
         """Under the write lock, safe from many processes."""
         connection = connect_writer(self.path, durable=True)
         try:
             _begin(connection, self.path, patience)
-            found = inspection.check_contents(connection, self.path)
+            found = inspection.check_contents(connection, self.path, adopts=adopts)
             reached = migrate_open(connection) if found < LATEST else found
             connection.execute("COMMIT")
             return reached

@@ -3,6 +3,7 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -20,10 +21,18 @@ _text = msgspec.json.Encoder()
 Parameters = Sequence[str | int | float | None]
 
 
+class Executes(Protocol):
+    """A connection, or what stands before one that isn't ours."""
+
+    def execute(self, sql: str, parameters: Parameters = (), /) -> sqlite3.Cursor:
+        """Rows are plain tuples, and text is ``str``."""
+        ...
+
+
 class Transaction:
     """A connection at one moment, and what the operation has changed so far beyond its rows."""
 
-    def __init__(self, connection: sqlite3.Connection, moment: Moment) -> None:
+    def __init__(self, connection: Executes, moment: Moment) -> None:
         self._connection = connection
         self.now, self.boot, self.boot_id = moment
         self.moved: Counter[tuple[str, State]] = Counter()
@@ -70,7 +79,7 @@ def json_text(value: object) -> str:
     return _text.encode(value).decode()
 
 
-def write_counts(connection: sqlite3.Connection, moved: Counter[tuple[str, State]]) -> None:
+def write_counts(connection: Executes, moved: Counter[tuple[str, State]]) -> None:
     """Adds up what a transaction moved."""
     rows = [(queue, state, number) for (queue, state), number in moved.items() if number]
     if rows:
