@@ -195,6 +195,12 @@ def stands(job: Job | None, change: Change) -> bool:
     return same_hold and (state not in FINAL or job.state is state)
 
 
+def is_settled(job: Job | None, change: Change) -> bool:
+    """Whether this change, of which only a transaction of somebody else's knows what became, was committed there; or
+    else nothing is left to be done about it. Only final jobs are ever removed, so a row that is gone was one."""
+    return job is None or stands(job, change)
+
+
 def promoted(job: Job) -> Job:
     """The row once its due time has come."""
     return replace(job, state=State.PENDING)

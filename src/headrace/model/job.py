@@ -86,8 +86,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     started_at: int
     finished_at: int
     outcome: str
-    """``completed``, ``failed``, ``timeout``, ``crashed``, ``cancelled``, ``snoozed``, ``throttled``,
-    ``not_started`` or ``unknown_task``."""
+    """``completed``, ``failed``, ``timeout``, ``rolled_back``, ``crashed``, ``cancelled``, ``snoozed``,
+    ``throttled``, ``not_started`` or ``unknown_task``."""
     failure: Failure | None = None
 
 

@@ -28,6 +28,8 @@ it crashed alone, and too often; nobody knew its task for too long."""
 Command = Callable[[Job], Change | None]
 """An operator's wish about one job; None where the job's state doesn't allow it."""
 
+_FAILED_AS = {"Timeout": "timeout", "RolledBack": "rolled_back"}
+"""How an attempt is recorded that failed in a way of its own."""
 _CRASH_BACKOFF = RetryPolicy(base=1.0)
 _SHORTEST_PARKING = 1.0
 _LONGEST_PARKING = 300.0
@@ -91,12 +93,13 @@ def _returned(outcome: Returned) -> Patch:
 
 
 def _failed(job: Job, failure: Failure, final: bool, policy: RetryPolicy, random: float) -> Patch:
-    ended = Ended("timeout" if failure.kind == "Timeout" else "failed", failure)
+    ended = Ended(_FAILED_AS.get(failure.kind, "failed"), failure)
     if final:
         return _dead("given_up", ended)
     if job.attempt >= policy.max_attempts:
         return _dead("exhausted", ended)
-    return Patch(State.RETRYING, delay=policy.delay(max(1, job.attempt), random), ended=ended, reason="failed")
+    reason = "rolled_back" if ended.outcome == "rolled_back" else "failed"
+    return Patch(State.RETRYING, delay=policy.delay(max(1, job.attempt), random), ended=ended, reason=reason)
 
 
 def _dead(reason: str, ended: Ended, *, crashes: int = 0) -> Patch:

@@ -88,7 +88,7 @@ def _not_due(facts: Facts, job: Job) -> Why:
         seconds=_left(facts, job.due_at),
     )
     match job.reason:
-        case "failed":
+        case "failed" | "rolled_back":
             of = "" if facts.max_attempts is None else f" of {facts.max_attempts}"
             sentence = f"Attempt {job.attempt}{of} failed ({error or 'without an error'}): {again}."
             return told(reason=Reason.RETRYING, sentence=sentence, attempt=job.attempt, max_attempts=facts.max_attempts)

@@ -48,7 +48,7 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
     """An error in the form that is stored: bounded text."""
 
     kind: str
-    """The exception's type name, or ``Timeout`` or ``Crash``."""
+    """The exception's type name, or ``Timeout``, ``Crash`` or ``RolledBack``."""
     message: str
     """The chain of messages, outermost first."""
     traceback: str = ""
@@ -74,6 +74,15 @@ class Raised(msgspec.Struct, frozen=True, gc=False):
     failure: Failure
     final: bool = False
     """True where another attempt is not wanted (``give_up_on``)."""
+
+
+ROLLED_BACK = Raised(
+    Failure(
+        "RolledBack",
+        "the handler returned, but the transaction in which it completed the job (complete_in) was not committed",
+    )
+)
+"""The handler returned, and what it did was taken back."""
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):

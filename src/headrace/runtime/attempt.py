@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Protocol
 
 from headrace.model import notes
-from headrace.model.errors import NoCurrentJob
+from headrace.model.change import Change
+from headrace.model.errors import AlreadyCompleted, NoCurrentJob, NotInProcess
 from headrace.model.job import Job, NewJob
 from headrace.model.kv import kv_puts
 from headrace.runtime.job_log import JobLog
 from headrace.runtime.registry import Handler
-from headrace.runtime.services import Services
+from headrace.runtime.services import Completions, Services
 
 
 class Stop(StrEnum):
@@ -29,7 +30,10 @@ class Stop(StrEnum):
 class Attempt:
     """Mutable, and of one loop; ``stop`` is read by handler threads."""
 
-    __slots__ = ("ended", "ended_at", "handler", "job", "measured", "services", "started", "stop", "task", "waiting")
+    __slots__ = (
+        *("ended", "ended_at", "enlisted", "handler", "job", "measured"),
+        *("services", "started", "stop", "task", "waiting"),
+    )
 
     def __init__(self, job: Job, handler: Handler, services: Services) -> None:
         self.job = job
@@ -41,6 +45,8 @@ class Attempt:
         """Its handler has ended; what became of it may not be recorded yet."""
         self.ended_at = 0.0
         """By the monotonic clock; set before what became of it is recorded."""
+        self.enlisted: Change | None = None
+        """The completion that its handler put into a transaction of its own: what became of it, the store knows."""
         self.measured = False
         """The tally has taken note of how long its job waited."""
         self.stop: Stop | None = None
@@ -57,8 +63,11 @@ class Attempt:
 
     def stop_for(self, stop: Stop) -> None:
         """Tell the handler to stop. The first reason stands, but for an interrupt or a loss, which win. The same wish
-        told again changes nothing: it must not break into a handler that cleans up."""
+        told again changes nothing: it must not break into a handler that cleans up. A job whose completion may be
+        committed counts as lost for whoever asks who holds it: that stops nobody."""
         if stop is self.stop or (self.stop is not None and stop not in (Stop.INTERRUPT, Stop.LOST)):
+            return
+        if stop is Stop.LOST and self.enlisted is not None:
             return
         self.stop = stop
         if self.task is not None:
@@ -122,12 +131,35 @@ class Current:
         """Enqueue these calls, and write these records, if and only if this run completes the job: in the same step.
 
         The ids that the jobs will have; a call whose dedup key is held by then makes none. ``kv`` is as in ``using``.
-        AttemptEnded once the handler has returned.
+        AttemptEnded once the handler has returned, AlreadyCompleted after ``complete_in``.
         """
         services = self._attempt.services
+        if self._attempt.enlisted is not None:
+            raise AlreadyCompleted(self.job.id, "what comes with its completion is said before complete_in")
         jobs = [call.make(services.new_id()) for call in calls]
         services.notebook.follow(self._attempt, jobs, kv_puts(kv or {}))
         return [job.id for job in jobs]
+
+    def complete_in(self, session: object, result: object = None) -> None:
+        """Complete the job inside the handler's own transaction: if and only if that is committed, the job is done,
+        with ``result``, with what ``then`` was told, and with all that the transaction has written. ``session`` is as
+        in ``using``, and a sync one. Call it last, commit, and return.
+
+        LeaseLost where the job is somebody else's by now; AlreadyCompleted where it was called before, unless that
+        transaction was rolled back. A handler that returns without having committed has failed: ``rolled_back``.
+        """
+        completions_of(self._attempt, "complete_in").complete(self._attempt, session, result)
+
+    async def acomplete_in(self, session: object, result: object = None) -> None:
+        """``complete_in`` with an async session, or with a sync one."""
+        await completions_of(self._attempt, "acomplete_in").acomplete(self._attempt, session, result)
+
+
+def completions_of(attempt: Attempt, what: str) -> Completions:
+    """What completes it early, or NotInProcess."""
+    if attempt.services.completions is None:
+        raise NotInProcess(f"current().{what}", "return the result, or leave executor= out")
+    return attempt.services.completions
 
 
 running: ContextVar[Attempt] = ContextVar("headrace_attempt")

@@ -30,7 +30,8 @@ Settled = Callable[[Settlement, bool], None]
 Counted = Callable[[Sequence[Settlement], Sequence[Verdict]], None]
 """Told of all settlements of one call together, once each was told of: what is done here costs every job."""
 
-_PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
+PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
+"""Between two tries, for what has to be tried until the storage has answered."""
 
 
 class Completer:
@@ -81,7 +82,7 @@ class Completer:
                     raise
                 if not isinstance(error, StoreError) and len(changes) > 1:  # one of them is at fault: not all wait
                     return [verdict for change in changes for verdict in await self._apply([change], failures)]
-                await self._clock.sleep(_PAUSE.delay(failures, self._entropy()))
+                await self._clock.sleep(PAUSE.delay(failures, self._entropy()))
 
     async def _recognized(self, changes: Sequence[Change], verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
         """An earlier try may have been applied, its answer lost: what is stale then is our own doing."""

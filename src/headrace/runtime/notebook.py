@@ -47,6 +47,14 @@ class Page:
             raise InvalidOption("then" if jobs else "kv", max(len(following), len(records)), allowed)
         self.jobs, self.puts = following, records
 
+    def added_to(self, change: Change) -> Change:
+        """``change`` with the notes, and with what shall follow, where it completes the job."""
+        if self.notes is not _NOTHING:
+            change = replace(change, patch=replace(change.patch, notes=self.notes))
+        if change.patch.state is State.COMPLETED and (self.jobs or self.puts):
+            change = replace(change, then=self.jobs, puts=tuple(self.puts.values()))
+        return change
+
 
 class WorkerNotebook:
     """One for a worker."""
@@ -136,15 +144,26 @@ class WorkerNotebook:
             return change
         with self._lock:
             page = self.pages.pop(attempt, None)
-        if page is None:
-            return change
-        if page.notes is not _NOTHING:
-            change = replace(change, patch=replace(change.patch, notes=page.notes))
-        if change.patch.state is State.COMPLETED and (page.jobs or page.puts):
-            change = replace(change, then=page.jobs, puts=tuple(page.puts.values()))
+        return change if page is None else page.added_to(change)
+
+    def enlist(self, attempt: Attempt, change: Change) -> Change:
+        """``finish`` for a completion that may yet be rolled back: what shall follow stays here, for the next try. Of
+        notes, only those that the change takes along are kept from being written meanwhile: see ``give_back``."""
+        with self._lock:
+            page = self.pages.get(attempt)
+            if page is None:
+                return change
+            change = page.added_to(change)
+            page.notes = _NOTHING
         return change
 
+    def give_back(self, attempt: Attempt, notes: Notes) -> None:
+        """What a completion that was rolled back had taken along."""
+        with self._lock:
+            page = self.pages.setdefault(attempt, Page())
+            page.notes = merged(notes, page.notes)
+
     def forget(self, attempt: Attempt) -> None:
-        """The job is another worker's by now."""
+        """The job is another worker's by now, or completed."""
         with self._lock:
             self.pages.pop(attempt, None)

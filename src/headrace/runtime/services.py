@@ -26,6 +26,18 @@ class Notebook(Protocol):
         ...
 
 
+class Completions(Protocol):
+    """Completes jobs inside transactions of their handlers' own. Called from any thread."""
+
+    def complete(self, attempt: "Attempt", session: object, result: object) -> None:
+        """With a sync session, on the calling thread."""
+        ...
+
+    async def acomplete(self, attempt: "Attempt", session: object, result: object) -> None:
+        """With either kind of session, on the calling loop."""
+        ...
+
+
 class Services(msgspec.Struct, frozen=True):
     """Handed to each attempt."""
 
@@ -34,5 +46,7 @@ class Services(msgspec.Struct, frozen=True):
     new_id: Callable[[], str]
     limiter: Limiter | None = None
     """None in a process executor's child."""
+    completions: Completions | None = None
+    """None there too."""
     passes_on: bool = True
     """Whether log lines go to this process's own logging as well."""

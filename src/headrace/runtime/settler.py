@@ -34,6 +34,19 @@ class Settler:
         policy = backing_off(policy, outcome, attempt.job.queue, self._around.without_backoff)
         return lifecycle.settle(attempt.job, outcome, policy, self._around.entropy(), self._settings.crash_budget)
 
+    def enlist(self, attempt: Attempt, outcome: Returned) -> Change:
+        """The change that completes the job in a transaction of its handler's own."""
+        return self._notebook.enlist(attempt, lifecycle.complete(attempt.job, outcome))
+
+    def take_back(self, attempt: Attempt) -> None:
+        """That was not committed: the notes that it took along come with whatever becomes of the attempt next."""
+        if attempt.enlisted is not None and attempt.enlisted.patch.notes is not None:
+            self._notebook.give_back(attempt, attempt.enlisted.patch.notes)
+
+    def forget(self, attempt: Attempt) -> None:
+        """Nothing more is recorded of it."""
+        self._notebook.forget(attempt)
+
     def hand_back(self, attempt: Attempt) -> Change:
         """The change that gives the job up unfinished, because the worker stops."""
         return self._notebook.finish(attempt, lifecycle.hand_back(attempt.job))

@@ -71,6 +71,12 @@ class Tally:
         """It ended, and nothing of it is recorded."""
         self._row(attempt.job.queue, attempt.job.task).ended += 1
 
+    def made_good(self, attempt: Attempt) -> None:
+        """It was counted as one of which nothing is recorded, and its completion is, all the same."""
+        row = self._row(attempt.job.queue, attempt.job.task)
+        row.ended -= 1
+        row.completed += 1
+
     def rescued(self, job: Job, state: State) -> None:
         """It was taken over from a vanished worker, and put where ``state`` says."""
         self._row(job.queue, job.task).tell(events_of_rescue(state))

@@ -15,13 +15,14 @@ from headrace.model.change import Change
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Job
-from headrace.model.outcome import Failure, Raised, Snoozed
+from headrace.model.outcome import Failure, Outcome, Raised, Snoozed
 from headrace.model.state import State
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.attendance import Attendance
 from headrace.runtime.company import Company
 from headrace.runtime.completer import Completer, Settlement
+from headrace.runtime.completions import WorkerCompletions
 from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
 from headrace.runtime.followups import Followups
@@ -35,6 +36,7 @@ from headrace.runtime.narrator import Narrator
 from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.process import run_assignment
 from headrace.runtime.producer import Producer
+from headrace.runtime.readback import Readback
 from headrace.runtime.registry import Registry
 from headrace.runtime.resting import let_rest, rest_after
 from headrace.runtime.services import Services
@@ -80,8 +82,9 @@ class Worker:
         self._company = around.company or Company()
         self._limiter = Limiter(storage, around.clock)
         self._sharer = Sharer(worker_id, storage, slots, self._look_again)
-        self._producer = self._make_producer(registry)
         self._settler = Settler(settings, around, self._notebook)
+        self._readback = self._make_readback()
+        self._producer = self._make_producer(registry)
         self._followups = Followups(storage, self._narrator, around.report)
         self._housekeeping = self._make_housekeeping(registry)
         own = {"producer": self._producer.step, "ear": self._producer.hear, "sharer": self._sharer.step}
@@ -105,10 +108,30 @@ class Worker:
             settings,
             around.clock,
             self._completer,
-            Services(self._notebook, around.clock, around.new_id, limiter=self._limiter),
+            Services(
+                self._notebook,
+                around.clock,
+                around.new_id,
+                self._limiter,
+                completions=WorkerCompletions(storage, self._settler),
+            ),
             self._company,
             Gate(storage, registry, self._limiter, around, settings.poll),
             self._sharer,
+        )
+
+    def _make_readback(self) -> Readback:
+        around = self._around
+        return Readback(
+            self._storage,
+            around.clock,
+            around.entropy,
+            around.report,
+            self._settler,
+            self._settled,
+            self._tally.settled,
+            self._tally.made_good,
+            self._follow,
         )
 
     def _make_housekeeping(self, registry: Registry) -> Housekeeping:
@@ -179,7 +202,7 @@ class Worker:
             self._heart.stop()
         self._notes.stop()
         self._company.leave(self._attempts)
-        self._completer.give_up()
+        self._give_up()
         self._threads.close()
         if self._processes is not None:
             self._processes.close()
@@ -233,6 +256,15 @@ class Worker:
         self._attempts.end(attempt)
         if self._notebook.writing and attempt in self._notebook.writing:
             await self._notebook.written()
+        if attempt.enlisted is not None:
+            self._readback.ended(attempt, attempt.enlisted, outcome)
+        elif not isinstance(outcome, Stop):  # as _follow does: a call less on the path of every attempt
+            self._completer.add(Settlement(attempt.job, self._settler.settle(attempt, outcome), attempt))
+        else:
+            self._follow(attempt, outcome)
+
+    def _follow(self, attempt: Attempt, outcome: Outcome | Stop) -> None:
+        """Record what came of it, where that is anything to record."""
         if not isinstance(outcome, Stop):
             self._completer.add(Settlement(attempt.job, self._settler.settle(attempt, outcome), attempt))
         elif outcome is Stop.INTERRUPT:
@@ -244,8 +276,12 @@ class Worker:
             self._around.report("worker", LeaseLost(attempt.job.id))
 
     def _settled(self, settlement: Settlement, applied: bool) -> None:
-        if settlement.attempt is not None:
-            self._attempts.settle(settlement.attempt)
+        attempt = settlement.attempt
+        if attempt is not None:
+            if not applied and attempt.enlisted is not None:
+                self._readback.refused(settlement, attempt, attempt.enlisted)
+                return
+            self._attempts.settle(attempt)
         else:
             self._producer.returned(settlement.job)
         if applied:
@@ -289,10 +325,10 @@ class Worker:
 
     async def _hand_back(self) -> None:
         """What was claimed and not started, and what ignores being cancelled, goes back; what is answered is kept."""
-        flushed = asyncio.ensure_future(self._completer.flush())
+        flushed = asyncio.ensure_future(self._flush())
         done, _ = await asyncio.wait({flushed}, timeout=self._settings.patience)
         if not done:
-            self._completer.give_up()
+            self._give_up()
         try:
             strays = await self._producer.strays()
         except Exception as error:
@@ -302,6 +338,16 @@ class Worker:
         changes += [self._settler.hand_back(attempt) for attempt in self._attempts.held()]
         if changes:
             await self._apply(self._storage, changes)
+
+    async def _flush(self) -> None:
+        """Returns when all that ended is recorded."""
+        await self._readback.flush()
+        await self._completer.flush()
+        await self._readback.flush()
+
+    def _give_up(self) -> None:
+        self._readback.give_up()
+        self._completer.give_up()
 
     async def _apply(self, storage: Storage, changes: Sequence[Change]) -> None:
         try:

@@ -11,7 +11,7 @@ from headrace.testing.history.index import Index, Life, jobs_asked
 from headrace.testing.history.records import Granted, Settled
 from headrace.testing.history.verdict import Kind
 
-_FAILURES = frozenset({"failed", "timeout"})
+_FAILURES = frozenset({"failed", "timeout", "rolled_back"})
 _BY_FAILURE = frozenset({"exhausted", "permanent", "given_up"})
 """Reasons of dead jobs whose last attempt was a failure."""
 
@@ -63,7 +63,7 @@ def _expected(old: Granted, new: Granted, move: Settled | None) -> tuple[set[int
             return {same}, {more}, "was put back by its rescuer"
         return {same, same + 1}, {old.crashes, more}, "was given up"
     match move.state, move.reason:
-        case State.RETRYING, "failed":
+        case State.RETRYING, "failed" | "rolled_back":
             return {same + 1}, {old.crashes}, "failed"
         case State.RETRYING, "crashed":
             return {same}, {more}, "crashed"
