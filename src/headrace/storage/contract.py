@@ -142,8 +142,9 @@ class Storage(Protocol):
         any other may close it."""
         ...
 
-    async def migrate(self) -> int:
-        """Brings the schema up to date and returns its number. Forward only, under a lock, safe from many processes."""
+    async def migrate(self, *, post: bool = False) -> int:
+        """Brings the schema up to date and returns its number. Forward only, under a lock, safe from many processes.
+        ``post``: also what is only safe once no older version works on the store."""
         ...
 
     def sibling(self) -> Self:

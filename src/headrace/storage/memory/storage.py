@@ -58,7 +58,7 @@ class MemoryStorage:
     async def close(self) -> None:
         self._closed = True
 
-    async def migrate(self) -> int:
+    async def migrate(self, *, post: bool = False) -> int:  # noqa: ARG002 - there is no older version
         return 1
 
     def sibling(self) -> Self:

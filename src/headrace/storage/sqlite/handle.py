@@ -100,7 +100,7 @@ class Handle:
         self._hub.close()
         await self._store.leave(asyncio.get_running_loop())
 
-    async def migrate(self) -> int:
+    async def migrate(self, *, post: bool = False) -> int:  # noqa: ARG002 - older versions refuse the file
         store = self._entered()
         operation = Errand(asyncio.get_running_loop(), partial(store.migrate, self._settings.patience), self._moment)
         store.reader.submit(operation)

@@ -146,8 +146,8 @@ class Recorded:
     async def close(self) -> None:
         await self._storage.close()
 
-    async def migrate(self) -> int:
-        return await self._storage.migrate()
+    async def migrate(self, *, post: bool = False) -> int:
+        return await self._storage.migrate(post=post)
 
     async def now(self) -> int:
         return await self._storage.now()

@@ -157,8 +157,8 @@ class SimulatedStorage:
     async def close(self) -> None:
         await self._inner.close()
 
-    async def migrate(self) -> int:
-        return await self._call(self._inner.migrate())
+    async def migrate(self, *, post: bool = False) -> int:
+        return await self._call(self._inner.migrate(post=post))
 
     def sibling(self) -> Self:
         return type(self)(self._inner.sibling(), self._process, self._server)
