@@ -55,13 +55,15 @@ def test_a_station_may_want_other_jobs(tmp_path: Path) -> None:
 
 
 def test_what_was_not_answered_is_asked_for_again(tmp_path: Path) -> None:
-    jobs = [Wanted(id=f"{number}", task="work", queue="default") for number in range(4)]
+    jobs = [Wanted(id=f"{number}", task="work", queue="default") for number in range(5)]
     records = [Enqueueing(at=1, process="p", call=call, jobs=[job]) for call, job in enumerate(jobs)]
     answers = [
         Enqueued(at=2, process="p", call=0, answers=[Answer("0")]),
-        NotEnqueued(at=2, process="p", call=2, error="StoreBusy", certain=True),
+        NotEnqueued(at=2, process="p", call=1, error="StoreBusy", certain=True),
+        NotEnqueued(at=2, process="p", call=2, error="EnqueueUnknown", certain=False),
+        NotEnqueued(at=2, process="p", call=4, error="StoreUnreachable", certain=True),
     ]
     path = tmp_path / f"p{SUFFIX}"
     path.write_bytes(b"".join(encode(record) + b"\n" for record in [*records, *answers]) + b'{"type":"Enq')
-    assert unanswered(path) == [[jobs[1]], [jobs[2]], [jobs[3]]]
+    assert unanswered(path) == [[jobs[1]], [jobs[2]], [jobs[3]]], "of what was refused for certain half is given up"
     assert unanswered(tmp_path / "none") == []

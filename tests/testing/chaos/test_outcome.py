@@ -111,6 +111,10 @@ def test_the_line_says_it_all() -> None:
     assert "lost=1" in lossy.line
     assert "stale_writes_rejected=2/3" in lossy.line
     assert "bound=none" in lossy.line
+    faults = {**GOOD.faults, "restarts": 20, "terminations": 9}
+    served = replace(GOOD, faults=faults, counts={**GOOD.counts, "refused with EnqueueUnknown": 5})
+    assert "terms=30 restarts=20 terminations=9 acknowledged=9" in served.line
+    assert "busy=0 unknown=5 stale_writes" in served.line
 
 
 def test_slices_share_the_kills_and_add_up() -> None:

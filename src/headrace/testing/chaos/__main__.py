@@ -25,8 +25,11 @@ _SHOWN = 10
 
 def main(arguments: Sequence[str]) -> int:
     """0 where nothing happened that may not."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
     course = COURSES.get(given.scenario)
+    if course is not None and given.storage != "sqlite":
+        parser.error(f"scenario {given.scenario} is about files: it takes --storage sqlite")
     if course is not None and course.mounts and not may_mount():
         enter(arguments)
     lacking = lacks(given.scenario)
@@ -42,6 +45,19 @@ def main(arguments: Sequence[str]) -> int:
         given.seconds,
         given.slices,
     )
+    try:
+        outcomes = _run_all(request, given)
+    finally:
+        BACKENDS[request.storage].close()
+    whole = total(request, outcomes)
+    if request.slices > 1 or not whole.is_good:
+        print()
+    print(whole.line, flush=True)
+    return 0 if whole.is_good else 1
+
+
+def _run_all(request: Request, given: argparse.Namespace) -> Sequence[Outcome]:
+    """Its storms, but for those that an interrupted run has left."""
     outcomes = _done_before(request, given.json)
     if outcomes:
         print(f"{len(outcomes)} of {request.slices} storms were run before", flush=True)
@@ -52,21 +68,19 @@ def main(arguments: Sequence[str]) -> int:
             _write(given.json, request, outcomes)
         if request.slices > 1:
             print(outcomes[-1].line, flush=True)
-    whole = total(request, outcomes)
-    if request.slices > 1 or not whole.is_good:
-        print()
-    print(whole.line, flush=True)
-    return 0 if whole.is_good else 1
+    return outcomes
 
 
 def _run(request: Request, where: Path | None, *, keep: bool) -> Outcome:
     """One storm, in a folder that is removed where all went well."""
     folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-", dir=where))
-    outcome = (CourseRun if request.scenario in COURSES else Run)(request, folder, _tell).run()
+    run = (CourseRun if request.scenario in COURSES else Run)(request, folder, _tell)
+    outcome = run.run()
     _tell("")
     if outcome.is_good and not keep:
         shutil.rmtree(folder)
         return msgspec.structs.replace(outcome, folder="")
+    run.keep()
     _explain(outcome)
     return outcome
 

@@ -1,11 +1,14 @@
-"""What a run needs to know of a backend: a fresh store, and whether it is whole afterwards."""
+"""What a run needs to know of a backend: a fresh store, what can befall it, and whether it is whole afterwards."""
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
+
+from headrace.testing.chaos.postgres import PostgresBackend
+from headrace.testing.chaos.scenarios import Fault
 
 
 class Backend(Protocol):
@@ -15,12 +18,28 @@ class Backend(Protocol):
         """The URL of a fresh store, in this folder where it is files."""
         ...
 
+    def detour(self, url: str) -> str:
+        """Another way to that store, on which connections are cut; nothing where there is none."""
+        ...
+
+    def faults(self) -> Sequence[Fault]:
+        """What can befall the store itself in a storm."""
+        ...
+
     def writer(self, url: str) -> int | None:
         """The process that holds the right to write at this moment, where that can be known."""
         ...
 
     def integrity(self, url: str) -> str:
         """``ok``, or what is broken. Asked when no process has it open."""
+        ...
+
+    def keep(self, url: str, folder: Path) -> None:
+        """Puts into this folder what one wants to look at after a bad run, where it does not lie there already."""
+        ...
+
+    def close(self) -> None:
+        """No store of it is needed any more."""
         ...
 
     def versions(self) -> Mapping[str, str]:
@@ -33,6 +52,12 @@ class SqliteBackend:
 
     def make(self, folder: Path) -> str:
         return f"sqlite:///{folder / 'jobs.db'}"
+
+    def detour(self, url: str) -> str:  # noqa: ARG002 - there is one way to a file
+        return ""
+
+    def faults(self) -> Sequence[Fault]:
+        return ()
 
     def writer(self, url: str) -> int | None:
         try:
@@ -53,6 +78,12 @@ class SqliteBackend:
             except sqlite3.DatabaseError as error:
                 return str(error)
 
+    def keep(self, url: str, folder: Path) -> None:
+        pass  # it lies there
+
+    def close(self) -> None:
+        pass
+
     def versions(self) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}
 
@@ -64,4 +95,4 @@ def _path(url: str) -> str:
 _WRITE_LOCK = "120"
 """The byte of the -shm file that a writer locks in WAL mode."""
 
-BACKENDS: Mapping[str, Backend] = {"sqlite": SqliteBackend()}
+BACKENDS: Mapping[str, Backend] = {"postgres": PostgresBackend(), "sqlite": SqliteBackend()}

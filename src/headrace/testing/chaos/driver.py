@@ -39,8 +39,10 @@ class Run:
         self._dice = Dice(request.seed)
         self._scenario = self.scenarios[request.scenario](request.wishes, self._dice.of("scenario"))
         self._backend = BACKENDS[request.storage]
+        url = self._backend.make(folder / "store")
         self._station = Station(
-            url=self._backend.make(folder / "store"),
+            url=url,
+            detour=self._backend.detour(url),
             folder=str(folder),
             role="",
             number=0,
@@ -57,7 +59,7 @@ class Run:
         overdue: list[str] = []
         with fleet(self._station) as ships:
             ledger = Ledger(self._station.ledgers / f"driver{SUFFIX}", "driver", self._station.offset)
-            storm = Storm(ships, self._scenario, self._dice.of("storm"), ledger, self._writer)
+            storm = Storm(ships, self._scenario, self._dice.of("storm"), ledger, self._writer, self._backend.faults())
             try:
                 self._scenario.prepare(ships)
                 self._do(ships, "opener")
@@ -76,6 +78,10 @@ class Run:
                 integrity = self._backend.integrity(self._station.url)
                 self._scenario.end(ships)
         return self._check(storm, [*overdue, *storm.objections], integrity)
+
+    def keep(self) -> None:
+        """What the store holds in the end, for whoever looks into its folder."""
+        self._backend.keep(self._station.url, self._folder / "store")
 
     def _writer(self) -> int | None:
         return self._backend.writer(self._station.url)

@@ -154,7 +154,8 @@ class Fleet:
         self.started += 1
         # measured anew: over a long run a wall clock that is slewed drifts away from the other
         offset = clock_offset()
-        station = replace(self.station, role=role, number=self.started, heir_of=heir_of, offset=offset)
+        url = self.station.detour if self.started % 2 and self.station.detour else self.station.url
+        station = replace(self.station, url=url, role=role, number=self.started, heir_of=heir_of, offset=offset)
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()

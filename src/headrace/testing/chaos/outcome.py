@@ -84,6 +84,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             *further,
             *(f"{name}={counts.get(name, 0)}" for name in _SHOWN),
             f"busy={counts.get('refused with StoreBusy', 0)}",
+            *(f"{name}={counts[what]}" for name, what in _OF_SERVERS.items() if what in counts),
             f"stale_writes_rejected={refused}/{refused + counts.get('stale_writes_accepted', 0)}",
             f"integrity={self.integrity.replace(' ', '_')}",
             f"bound=3/{kills}={300 / max(1, kills):.2g}%" if not counts.get("lost") else "bound=none",
@@ -126,6 +127,8 @@ class Report(msgspec.Struct, frozen=True):
 
 
 _SHOWN = ("acknowledged", "lost", "duplicate_starts", "double_completions")
+_OF_SERVERS = {"unreachable": "refused with StoreUnreachable", "unknown": "refused with EnqueueUnknown"}
+"""Calls that were refused for certain, and calls whose answer was lost, where there were any."""
 
 
 def hardware() -> Mapping[str, str]:

@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from headrace.model.errors import HeadraceError, StoreError, WaitTimeout
+from msgspec.structs import replace
+
+from headrace.model.errors import AnswerLost, HeadraceError, StoreError, WaitTimeout
 from headrace.storage.contract import Receipt
 from headrace.testing.chaos.asking import Asker, call_of
 from headrace.testing.chaos.ledger import SUFFIX, Ledger
@@ -21,6 +23,8 @@ ENOUGH = 300
 """Waiting jobs beyond which none are added: else the healing takes as long as the storm."""
 TOGETHER = 9
 """Most jobs of one call: they must fit into one line of a ledger."""
+_UNSEEN = 0.3
+"""The share of steps in which it asks for jobs though the store did not even say how many there are."""
 _WAITING = 0.08
 """The share of calls for whose first job it waits."""
 
@@ -35,6 +39,8 @@ class Producer:
         self._asker = Asker(station, self._app.ids.new)
         self._owed: list[Sequence[Wanted]] = []
         """Calls that were not answered: they are made again, by the same ids, until they are."""
+        self._insists = False
+        """Whether it asks again for what was refused, too."""
         self._waits: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
@@ -48,8 +54,7 @@ class Producer:
                 await asyncio.wait_for(stopping.wait(), PAUSE)
         for wait in self._waits:
             wait.cancel()
-        while self._owed:
-            await self._pay()
+        await self._pay_all()
         await self._app.aclose()
         return 0
 
@@ -58,8 +63,8 @@ class Producer:
         jobs = [job for kind, number in kinds for job in self._asker.of_kind(kind, number)]
         jobs.sort(key=lambda _: self._asker.dice.between(0, 1))
         self._owed = [jobs[start : start + TOGETHER] for start in range(0, len(jobs), TOGETHER)]
-        while self._owed:
-            await self._pay()
+        self._insists = True
+        await self._pay_all()
         await self._app.aclose()
 
     async def _step(self) -> None:
@@ -67,13 +72,20 @@ class Producer:
             if await self._app.apending_count() >= ENOUGH:
                 return
         except StoreError:
-            return
+            if not self._asker.dice.chance(_UNSEEN):
+                return
         await self._pay()
         jobs = self._asker.ask(TOGETHER)
         if self._asker.dice.chance(0.5):
             await self._ask_together(jobs)
         else:
             await asyncio.gather(*[self._ask_one(job) for job in jobs])
+
+    async def _pay_all(self) -> None:
+        await self._pay()
+        while self._owed:
+            await asyncio.sleep(PAUSE)
+            await self._pay()
 
     async def _pay(self) -> None:
         owed, self._owed = self._owed, []
@@ -98,11 +110,13 @@ class Producer:
         try:
             receipts = await send()
         except HeadraceError as error:
-            name, certain = type(error).__name__, isinstance(error, StoreError)
-            self._ledger.write(
-                lambda at, process: NotEnqueued(at=at, process=process, call=call, error=name, certain=certain)
+            name, certain = type(error).__name__, isinstance(error, StoreError) and not isinstance(error, AnswerLost)
+            told = NotEnqueued(
+                at=self._ledger.now(), process=self._ledger.process, call=call, error=name, certain=certain
             )
-            self._owed.append(jobs)
+            self._ledger.write(lambda at, _: replace(told, at=at))
+            if self._insists or not is_given_up(told):
+                self._owed.append(jobs)
             return
         answers = [Answer(receipt.id, receipt.duplicate) for receipt in receipts]
         self._ledger.write(lambda at, process: Enqueued(at=at, process=process, call=call, answers=answers))
@@ -122,6 +136,12 @@ async def _wait(app: RecordedApp, ledger: Ledger, job_id: str) -> None:
         ledger.write(lambda at, process: Waited(at=at, process=process, job=job.id, state=job.state, result=job.result))
 
 
+def is_given_up(told: NotEnqueued) -> bool:
+    """Whether what was asked for is asked for no more: half of what was refused for certain, which may never be then.
+    The same to a producer and to whoever takes its work over."""
+    return told.certain and told.call % 2 == 0
+
+
 def unanswered(path: Path) -> list[Sequence[Wanted]]:
     """What a producer asked for and was never told of: whoever takes its work over asks again, by the same ids."""
     asked: dict[int, Sequence[Wanted]] = {}
@@ -129,7 +149,7 @@ def unanswered(path: Path) -> list[Sequence[Wanted]]:
         for record in read_history([path]):
             if isinstance(record, Enqueueing):
                 asked[record.call] = record.jobs
-            elif isinstance(record, Enqueued):
+            elif isinstance(record, Enqueued) or (isinstance(record, NotEnqueued) and is_given_up(record)):
                 asked.pop(record.call, None)
     return list(asked.values())
 

@@ -17,6 +17,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     """One process of a run."""
 
     url: str
+    detour: str = ""
+    """Another way to the same store, which every second process takes; nothing where there is none."""
     folder: str
     """Of the run: its ledgers, and what its processes printed."""
     role: str

@@ -60,7 +60,16 @@ Writer = Callable[[], int | None]
 class Storm:
     """A fleet under fire."""
 
-    def __init__(self, fleet: Fleet, scenario: Scenario, dice: Dice, ledger: Ledger, writer: Writer) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        scenario: Scenario,
+        dice: Dice,
+        ledger: Ledger,
+        writer: Writer,
+        further: Sequence[Fault] = (),
+    ) -> None:
+        """``further`` faults are those of the store."""
         self.fleet, self.dice, self.ledger, self._writer = fleet, dice, ledger, writer
         self.counts: Counter[str] = Counter()
         """Faults by name; kills also by role, as in ``kills of worker``."""
@@ -69,7 +78,7 @@ class Storm:
         """What processes did that they may not: ended by themselves, or did not end when told to."""
         own = {"kill": self._kill_some, "stop": self._stop_one, "terms": self._hurry_one}
         self._faults = [Fault(name, weight, own[name]) for name, weight in scenario.weights.items()]
-        self._faults += scenario.faults()
+        self._faults += [*scenario.faults(), *further]
         self._stopped: dict[Ship, tuple[float, float]] = {}
         """Since when, and until when."""
         self._leaving: dict[Ship, float] = {}
