@@ -129,12 +129,44 @@ async def test_another_programs_tables(make: Make, path: Path) -> None:
     assert path.read_bytes() == before
 
 
-async def test_tables_beside_ours(make: Make, path: Path) -> None:
+async def test_tables_beside_ours_are_no_harm(make: Make, path: Path) -> None:
     await _made(make)
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (a)")
     connection.close()
-    assert "theirs" in await _refused(make, ForeignStore)
+    await _made(make)
+
+
+async def test_another_programs_database_becomes_a_store_where_it_is_to(make: Make, path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (a)")
+    connection.execute("INSERT INTO theirs VALUES (1)")
+    connection.commit()
+    storage = make(adopts=True)
+    await storage.open()
+    assert await storage.count() == {}
+    await storage.close()
+    assert connection.execute("SELECT a FROM theirs").fetchall() == [(1,)]
+    connection.close()
+    await _made(make)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("CREATE TABLE jobs (a)", "a table of its own called jobs"),
+        ("CREATE VIEW counts AS SELECT 1", "a table of its own called counts"),
+        ("PRAGMA user_version = 7", "its user_version is 7"),
+        ("PRAGMA application_id = 7", "its application id is 0x00000007"),
+    ],
+)
+async def test_unless_something_of_it_stands_in_the_way(make: Make, path: Path, statement: str, told: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (a)")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    assert told in await _refused(make, ForeignStore, adopts=True)
 
 
 async def test_another_application(make: Make, path: Path) -> None:

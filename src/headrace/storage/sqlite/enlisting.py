@@ -171,10 +171,8 @@ def _commits_by_itself(connection: sqlite3.Connection) -> bool:
 
 
 def _is_same(found: str, path: str) -> bool:
-    try:
-        return bool(found) and os.path.samefile(found, path)
-    except OSError:
-        return False
+    """By name, not by inode: a hard link has a -wal of its own, and so no transaction in common with the other."""
+    return bool(found) and os.path.realpath(found) == os.path.realpath(path)
 
 
 def _is_aiosqlite(session: object) -> bool:

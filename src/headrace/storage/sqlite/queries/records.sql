@@ -1,5 +1,6 @@
 -- name: record
-SELECT version FROM records
+-- An expression, which has no declared type: a caller's own connection may convert columns by theirs.
+SELECT +version FROM records
 WHERE kind = ?1 AND name = ?2 AND (lapses_at IS NULL OR (boot_id = ?3 AND lapses_at > ?4));
 
 -- name: write_record
