@@ -2,16 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Self, TypeVar
 
 from headrace.model.errors import AppClosed, StoreUnreachable, WrongLoop
-from headrace.storage.contract import Capabilities
+from headrace.storage.contract import AsyncEnlisted, Capabilities, Enlisted
 from headrace.storage.postgres import migrating
 from headrace.storage.postgres.connections import Connections, Prepare
 from headrace.storage.postgres.driver import Connection
 from headrace.storage.postgres.driving import Driver
+from headrace.storage.postgres.enlisting import Enlistment
 from headrace.storage.postgres.listening import Crier, Ear, Hub
+from headrace.storage.postgres.schema import MIGRATIONS, Step
 from headrace.storage.postgres.settings import Settings
 from headrace.storage.postgres.statement import Statement, Steps
 from headrace.storage.postgres.telling import Latest, Told
@@ -38,10 +40,13 @@ class Handle:
         patience: float = 10.0,
         prepare: Prepare | None = None,
         latest: Latest | None = None,
+        migrations: Mapping[Step, str] = MIGRATIONS,
     ) -> None:
         self._settings, self._auto_migrate, self._patience = settings, auto_migrate, patience
         self._clock, self._prepare = clock or SystemClock(), prepare
         self._latest = latest or Latest()
+        self._migrations = migrations
+        self._enlistment = Enlistment(settings, self._latest, patience)
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Future[None] | None = None
@@ -84,14 +89,14 @@ class Handle:
         if wrong is not None:
             raise StoreUnreachable(settings.where, wrong)
         done = await migrating.find_steps(connection, settings.schema, settings.where)
-        if not done or self._auto_migrate:
+        if not done or (self._auto_migrate and migrating.is_behind(done, self._migrations)):
             await self._migrate(connection, post=False)
             done = await migrating.find_steps(connection, settings.schema, settings.where)
-        migrating.check_steps(done, settings.where)
+        migrating.check_steps(done, settings.where, self._migrations)
 
     async def _migrate(self, connection: Connection, *, post: bool) -> int:
         async def work(other: Connection) -> int:
-            return await migrating.migrate(connection, other, self._settings.schema, self._settings.where, post=post)
+            return await migrating.migrate(connection, other, self._settings, post=post, migrations=self._migrations)
 
         return await self._driver.hold(work, apart=True)
 
@@ -125,7 +130,11 @@ class Handle:
             patience=self._patience,
             prepare=self._prepare,
             latest=self._latest,
+            migrations=self._migrations,
         )
+
+    def within(self, session: object) -> Enlisted | AsyncEnlisted:
+        return self._enlistment.within(session)
 
     def _entered(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Whether notices go through the server. Without them everything works by polling."""
     pool: int = 5
     """Most connections of a handle for calls; one that listens has one more."""
+    database: str | None = None
+    """Its name, where the URL says it and no pooler may give it another."""
     pooler: bool = False
     """Whether a pooler stands between that gives each transaction another connection."""
 
@@ -69,7 +71,8 @@ def read_url(url: str, redacted: str) -> Settings:
     scheme = "postgresql" if parts.scheme == "postgres" else parts.scheme
     dsn = urlunsplit(parts._replace(scheme=scheme, query=urlencode(servers, quote_via=quote)))
     where = redacted.partition("?")[0]
-    return Settings(dsn, where, schema, notify, _pool(redacted, options), pooler)
+    database = None if pooler else options.get("dbname") or unquote(parts.path[1:]) or None
+    return Settings(dsn, where, schema, notify, _pool(redacted, options), database, pooler)
 
 
 def _pool(redacted: str, options: Mapping[str, str]) -> int:

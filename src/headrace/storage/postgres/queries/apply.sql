@@ -1,7 +1,7 @@
 -- name: complete
 WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
 held AS MATERIALIZED (
-    SELECT jobs.ctid AS place, given.result, given.result_error
+    SELECT jobs.ctid AS place, jobs.id, given.result, given.result_error
     FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[]), CAST($5 AS text[]), CAST($6 AS text[]))
         AS given (id, generation, result, result_error)
     JOIN {schema}.jobs ON jobs.id = given.id::uuid
@@ -14,7 +14,7 @@ done AS (
         state = 'completed', finished_at = (SELECT now FROM moment), reason = $7, alone = false, rescued = false,
         cancel_requested = false, result = coalesce(held.result, jobs.result),
         result_error = coalesce(held.result_error, jobs.result_error)
-    FROM held WHERE jobs.ctid = held.place
+    FROM held WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM held)) AND jobs.id = held.id
     RETURNING jobs.id, jobs.queue, jobs.key, jobs.until
 ),
 freed AS (

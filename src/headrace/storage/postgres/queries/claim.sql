@@ -37,7 +37,7 @@ taken AS (
     UPDATE {schema}.jobs SET
         state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
         started_at = (SELECT now FROM moment), key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
-    FROM picked WHERE jobs.ctid = picked.place
+    WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
     RETURNING {job}
 )
 SELECT moment.now, slow.queue AS slow_queue, slow.due, slow.control, taken.*
@@ -49,15 +49,14 @@ WHERE kind = 'queue' AND name = ANY (CAST($1 AS text[])) AND (lapses_at IS NULL 
 ORDER BY name FOR UPDATE;
 
 -- name: promote
-UPDATE {schema}.jobs SET state = 'pending' FROM (
+UPDATE {schema}.jobs SET state = 'pending' WHERE jobs.ctid = ANY (ARRAY(
     SELECT found.place FROM unnest(CAST($1 AS text[])) AS wanted (queue) CROSS JOIN LATERAL (
         SELECT jobs.ctid AS place FROM {schema}.jobs
         WHERE jobs.state IN ('scheduled', 'retrying') AND jobs.queue = wanted.queue AND jobs.due_at <= $2
         ORDER BY jobs.due_at, jobs.id LIMIT $3
         FOR UPDATE SKIP LOCKED
     ) AS found
-) AS due
-WHERE jobs.ctid = due.place;
+));
 
 -- name: running
 SELECT queue, count(*) FROM {schema}.jobs WHERE state = 'running' AND queue = ANY (CAST($1 AS text[])) GROUP BY queue;
@@ -79,5 +78,5 @@ freed AS (
 UPDATE {schema}.jobs SET
     state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
     started_at = $1, key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
-FROM picked WHERE jobs.ctid = picked.place
+WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
 RETURNING {job};

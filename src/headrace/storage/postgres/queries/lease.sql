@@ -32,7 +32,7 @@ FROM moment LEFT JOIN LATERAL (
 
 -- name: take_over
 WITH orphans AS MATERIALIZED (
-    SELECT jobs.ctid AS place, jobs.worker AS holder FROM {schema}.jobs
+    SELECT jobs.ctid AS place, jobs.id, jobs.worker AS holder FROM {schema}.jobs
     WHERE jobs.state = 'running'
         AND (
             jobs.worker = ANY (CAST($2 AS text[]))
@@ -43,7 +43,7 @@ WITH orphans AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE {schema}.jobs SET generation = generation + 1, worker = $1, rescued = true
-FROM orphans WHERE jobs.ctid = orphans.place
+FROM orphans WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM orphans)) AND jobs.id = orphans.id
 RETURNING orphans.holder, {job};
 
 -- name: forget
