@@ -62,7 +62,8 @@ UPDATE {schema}.jobs SET state = 'pending' WHERE jobs.ctid = ANY (ARRAY(
 SELECT queue, count(*) FROM {schema}.jobs WHERE state = 'running' AND queue = ANY (CAST($1 AS text[])) GROUP BY queue;
 
 -- name: take
-WITH picked AS MATERIALIZED (
+WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
+picked AS MATERIALIZED (
     SELECT found.* FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[])) AS wanted (queue, room)
     CROSS JOIN LATERAL (
         SELECT jobs.ctid AS place, jobs.id, jobs.queue, jobs.key, jobs.until FROM {schema}.jobs
@@ -77,6 +78,6 @@ freed AS (
 )
 UPDATE {schema}.jobs SET
     state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
-    started_at = $1, key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
+    started_at = (SELECT now FROM moment), key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
 WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
 RETURNING {job};
