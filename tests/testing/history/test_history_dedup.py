@@ -226,3 +226,30 @@ def test_a_job_that_was_sent_back_and_ended_again_did_not_either() -> None:
     history.run("a", 2)
     history.rest(row("a", generation=2, finished_at=history.now), row("b"))
     assert history.is_good()
+
+
+def test_a_key_is_given_up_when_its_completion_is_committed_which_may_take_a_while() -> None:
+    history = Chronicle()
+    history.enqueue(keyed("a"))
+    history.grant("a")
+    history.start("a")
+    history.end("a")
+    ended = history.now
+    history.settle("a", 1, State.COMPLETED, answered_at=ended + 200)
+    history.now += 100
+    duplicate(history, "b", "a")
+    history.rest(row("a", finished_at=ended))
+    assert not history.check(exact=False).violations
+
+
+def test_nobody_knows_when_a_completion_was_committed_whose_answer_was_lost() -> None:
+    history = Chronicle()
+    history.enqueue(keyed("a"))
+    history.grant("a")
+    history.start("a")
+    history.end("a")
+    ended = history.now
+    history.now += 100
+    duplicate(history, "b", "a")
+    history.rest(row("a", finished_at=ended))
+    assert history.is_good()

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from headrace.model.state import FINAL
-from headrace.storage.postgres.settings import DEFAULT_SCHEMA
 from headrace.testing.servers.daemon import ServerFailed
 from headrace.testing.servers.databases import Postgres
 
+_SCHEMA = "headrace"
+"""As the storage calls it, which is not imported: a run on SQLite must not need the driver of Postgres."""
 _SHOWN = 5
 _FINAL = ", ".join(f"'{state}'" for state in sorted(FINAL))
 
@@ -15,11 +16,11 @@ _PAGES = f"""
 CREATE EXTENSION IF NOT EXISTS amcheck;
 SELECT found.relname || ' block ' || blkno || ': ' || msg FROM pg_class AS found
 CROSS JOIN LATERAL verify_heapam(found.oid)
-WHERE found.relnamespace = '{DEFAULT_SCHEMA}'::regnamespace AND found.relkind = 'r' LIMIT {_SHOWN};
+WHERE found.relnamespace = '{_SCHEMA}'::regnamespace AND found.relkind = 'r' LIMIT {_SHOWN};
 SELECT bt_index_check(index, true) FROM (
     SELECT indexrelid::regclass AS index FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     JOIN pg_am ON pg_am.oid = pg_class.relam
-    WHERE relnamespace = '{DEFAULT_SCHEMA}'::regnamespace AND amname = 'btree'
+    WHERE relnamespace = '{_SCHEMA}'::regnamespace AND amname = 'btree'
 ) AS indexes;
 """
 """Each row in each index, too: a row that an index has lost is never claimed. What is wrong there is an error."""
@@ -65,5 +66,5 @@ def find_damage(server: Postgres, database: str) -> str:
 def _offenders(server: Postgres, database: str, rule: str) -> str:
     """By the rows alone: no index may hide one."""
     by_rows = "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;"
-    answer = server.run_sql(f"SET search_path = {DEFAULT_SCHEMA}; {by_rows} {rule} LIMIT {_SHOWN}", database)
+    answer = server.run_sql(f"SET search_path = {_SCHEMA}; {by_rows} {rule} LIMIT {_SHOWN}", database)
     return ", ".join(answer.split("\n")) if answer else ""

@@ -94,8 +94,9 @@ class Recorded:
     def _note_settled(self, change: Change, guard: Held, verdict: Verdict, since: int) -> None:
         patch = change.patch
         self._ledger.write(
-            lambda _, process: Settled(
+            lambda at, process: Settled(
                 at=since,
+                answered_at=at,
                 process=process,
                 worker=guard.worker,
                 job=change.job_id,

@@ -102,10 +102,12 @@ class Ruler:
         last = row.generation if row is not None else max((generation for _, generation in ends), default=None)
         own: list[tuple[int, Granted | Started | Ended]] = [*life.granted, *life.started, *life.ended]
         seen = [self.early(place) for place, record in own if record.generation == last]
-        # the instant of a change may be that before its call: only the row says when it was done, if its clock agrees
+        # The instant of a change may be that before its call: only the row says when it was done, if its clock agrees.
+        # A server reads that clock when the change begins; others see it once it is committed, by its answer at last.
         surely_to, maybe_to = max(seen, default=-1), _EVER
         if seen and row is not None and row.finished_at is not None and row.finished_at >= surely_to:
-            maybe_to = row.finished_at + self._slack
+            answers = [end.answered_at or 0 for _, end in life.moves if end.state in FINAL and end.generation == last]
+            maybe_to = max(row.finished_at, *answers) + self._slack if answers else _EVER
         return surely_to, maybe_to
 
 

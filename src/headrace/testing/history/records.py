@@ -154,7 +154,8 @@ class Settled(Record, frozen=True, tag=True):
     """A change that a worker made to a job it held under ``generation``, and whether the store let it through.
 
     ``state`` is None where the change left the job with its worker. ``delay`` is how many seconds it waits, None where
-    it keeps its due time. ``heard`` is False where the answer never reached the worker.
+    it keeps its due time. ``heard`` is False where the answer never reached the worker. ``answered_at``: when the
+    answer came, where ``at`` is when the change was asked for.
     """
 
     worker: str
@@ -168,6 +169,7 @@ class Settled(Record, frozen=True, tag=True):
     then: Sequence[str] = ()
     """Ids of the jobs that exist if and only if this was applied."""
     heard: bool = True
+    answered_at: int | None = None
 
 
 class Started(Record, frozen=True, tag=True):
