@@ -96,14 +96,16 @@ class StoreFull(StoreError):
 
 
 class StoreBusy(StoreError):
-    """The write lock was not had in time."""
+    """A lock, or whatever else is shared, was not had in time."""
 
-    def __init__(self, path: str, seconds: float) -> None:
-        super().__init__(
+    def __init__(self, path: str, seconds: float, why: str | None = None) -> None:
+        locked = (
             f"{path} was locked for {seconds:g} s by another connection; nothing was changed; a likely cause is a "
-            "transaction that your own program holds open on this file: end it first, or enqueue inside it, with "
+            "transaction that your own program holds open on it: end it first, or enqueue inside it, with "
             "using(session=...)"
         )
+        busy = f"{path} was busy, and {seconds:g} s are the most that a call waits: {why}; nothing was changed"
+        super().__init__(locked if why is None else busy)
         self.path, self.seconds = path, seconds
 
 
@@ -120,7 +122,7 @@ class AnswerLost(StoreError):
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"the answer of {where} was lost: {why}; what was asked may or may not have been done")
-        self.where = where
+        self.where, self.why = where, why
 
 
 class PutLost(StoreError):

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import asyncpg
 
-from headrace.model.errors import AppClosed, StoreBusy, StoreError
+from headrace.model.errors import AppClosed, StoreBusy, StoreUnreachable
 from headrace.storage.postgres import driver
 from headrace.storage.postgres.driver import Connection
-from headrace.storage.postgres.faults import translated
-from headrace.storage.postgres.pausing import pause
+from headrace.storage.postgres.faults import is_crowded, unreachable
+from headrace.storage.postgres.pausing import Pace
 from headrace.storage.postgres.settings import Settings
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
@@ -19,24 +19,21 @@ from headrace.system.ids import Entropy
 Prepare = Callable[[Connection], Awaitable[None]]
 """Called each time a connection is handed out; the test schema's clock is set by it."""
 
+ANSWERING = 5.0
+"""Seconds that an answer may take beyond ``patience``, so that the server's own word for a lock comes first."""
 _STATEMENTS = 200
 """Kept prepared on each connection: more than there are."""
 _CONNECTING = 5.0
 """Seconds."""
-_LOCKED = 5.0
-"""Seconds that an answer may take beyond ``patience``, so that the server's word for a lock comes first."""
+_LONG_IDLE = 120.0
+"""Seconds. What lies between may have forgotten a connection that was silent for longer, and tells nobody."""
 
 
 async def connect(settings: Settings, patience: float) -> Connection:
     """A new connection."""
     told: dict[str, str] = {}
     if not settings.pooler:  # a pooler refuses what it can't give back as it was
-        told = {
-            "application_name": "headrace",
-            "jit": "off",
-            "lock_timeout": str(round(patience * 1000)),
-            "idle_in_transaction_session_timeout": str(round((patience + _LOCKED) * 1000)),
-        }
+        told = {"application_name": "headrace", "jit": "off", **waiting_bounds(patience)}
     return await driver.connect(
         settings.dsn,
         timeout=min(_CONNECTING, patience),
@@ -45,83 +42,122 @@ async def connect(settings: Settings, patience: float) -> Connection:
     )
 
 
+def waiting_bounds(patience: float) -> dict[str, str]:
+    """Settings of the server that bound how long it lets a statement wait, and a transaction lie idle."""
+    return {
+        "lock_timeout": str(max(1, round(patience * 1000))),
+        "idle_in_transaction_session_timeout": str(round((patience + ANSWERING) * 1000)),
+    }
+
+
 class Connections:
     """At most ``settings.pool`` of one event loop."""
 
     def __init__(
         self, settings: Settings, patience: float, clock: Clock, entropy: Entropy, prepare: Prepare | None
     ) -> None:
-        self._settings, self._patience = settings, patience
-        self._clock, self._entropy, self._prepare = clock, entropy, prepare
-        self._idle: list[Connection] = []
+        self._settings, self._patience, self._prepare = settings, patience, prepare
+        self._idle: list[tuple[Connection, float]] = []
+        """With the moment of their last use; the one used last is the last."""
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._made = 0
-        self._connecting = asyncio.Lock()
-        self._failures = 0
-        self._refused: StoreError | None = None
-        self._try_at = 0.0
-        self._closed = False
+        self._making = self._closed = False
+        self._turn = asyncio.Lock()
+        self.pace = Pace(clock, entropy)
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called when a connection was lost: others may be, and say nothing."""
 
     async def acquire(self) -> Connection:
         """One that is free, or a new one. StoreUnreachable where none can be made, StoreBusy where all are in use for
         ``patience`` seconds."""
         connection = await self._find()
         if self._prepare is not None:
-            await self._prepare(connection)
+            try:
+                await self._prepare(connection)
+            except BaseException:
+                self.release(connection, broken=True)
+                raise
         return connection
 
     async def _find(self) -> Connection:
+        until = asyncio.get_running_loop().time() + self._patience
         while True:
             if self._closed:
                 raise AppClosed
-            if self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self._made -= 1
-                continue
-            if self._made < self._settings.pool:
-                return await self._make()
-            handed = await self._wait()
-            if handed is not None:
-                return handed
+            connection = self._take_idle() or await self._make() or await self._wait(until)
+            if connection is not None:
+                return connection
 
-    async def _make(self) -> Connection:
-        self._made += 1
-        try:
-            async with self._connecting:
-                return await self.connect()
-        except BaseException:
+    def _take_idle(self) -> Connection | None:
+        oldest = self.pace.now() - _LONG_IDLE
+        while self._idle:
+            connection, used_at = self._idle.pop()
+            if not connection.is_closed() and used_at >= oldest:
+                return connection
             self._made -= 1
-            self._wake_next(None)
+            let_go(connection)
+        return None
+
+    async def _make(self) -> Connection | None:
+        """None where none may be made: there are enough, one is being made, or the server has none to spare and
+        others of ours are in use."""
+        if self._making or self._made >= self._settings.pool:
+            return None
+        self._making = True
+        self._made += 1
+        connection = None
+        try:
+            connection = await self.connect()
+        except StoreUnreachable as error:
+            if self._made > 1 and is_crowded(error.__cause__):
+                return None
             raise
+        finally:
+            self._making = False
+            self._made -= connection is None
+            self._wake_next(None)
+        return connection
 
     async def connect(self) -> Connection:
         """One more, which is not among these. Refused without a try, where one failed a moment ago."""
-        now = self._clock.monotonic()
-        if self._refused is not None and now < self._try_at:
-            raise self._refused
-        try:
-            connection = await connect(self._settings, self._patience)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            self._failures += 1
-            self._try_at = self._clock.monotonic() + pause(self._failures, self._entropy)
-            self._refused = translated(error, self._settings.where, self._patience, lost=False)
-            raise self._refused from error
-        self._failures, self._refused = 0, None
-        return connection
+        async with self._turn:
+            cause = self.pace.refusal
+            if cause is None:
+                try:
+                    connection = await connect(self._settings, self._patience)
+                except Exception as error:  # the driver's are of many kinds: whatever it is, there is no connection
+                    self.pace.fail(cause := error)
+                else:
+                    self.pace.reach()
+                    return connection
+            raise unreachable(cause, self._settings.where) from cause
 
-    async def _wait(self) -> Connection | None:
+    async def _wait(self, until: float) -> Connection | None:
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout_at(until):
                 return await waiter
-        except TimeoutError:
-            raise StoreBusy(self._settings.where, self._patience) from None
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():  # handed out in the same moment: to the next one
+                handed = waiter.result()
+                if handed is not None:
+                    self.release(handed)
+                else:
+                    self._wake_next(None)
+            if not isinstance(error, TimeoutError):
+                raise
+            raise StoreBusy(self._settings.where, self._patience, self._all_in_use()) from None
         finally:
-            if waiter in self._waiting:
+            with suppress(ValueError):
                 self._waiting.remove(waiter)
+
+    def _all_in_use(self) -> str:
+        pool = self._settings.pool
+        return (
+            f"all {pool} connections of this handle were in use (?pool={pool}); calls that hold them take long, or "
+            "there are too few: ?pool= allows more"
+        )
 
     def release(self, connection: Connection, *, broken: bool = False) -> None:
         """It is free again; or of no use."""
@@ -130,7 +166,17 @@ class Connections:
             let_go(connection)
             self._wake_next(None)
         elif not self._wake_next(connection):
-            self._idle.append(connection)
+            self._idle.append((connection, self.pace.now()))
+
+    def suspect(self) -> None:
+        """One was lost. Those that lay idle meanwhile went through the same, and may be half open: each of them would
+        cost its next call all its time."""
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            self._made -= 1
+            let_go(connection)
+        self._wake_next(None)
+        self.when_lost()
 
     def _wake_next(self, connection: Connection | None) -> bool:
         while self._waiting:
@@ -144,9 +190,8 @@ class Connections:
         """Lets go of what is free; what is in use goes when it is released."""
         self._closed = True
         idle, self._idle = self._idle, []
-        for connection in idle:
-            self._made -= 1
-            await part(connection)
+        self._made -= len(idle)
+        await asyncio.gather(*(part(connection) for connection, _ in idle))
 
 
 async def part(connection: Connection) -> None:

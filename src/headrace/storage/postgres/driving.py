@@ -2,57 +2,111 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
-import asyncpg
-
-from headrace.model.errors import HeadraceError, StoreBusy, StoreError
-from headrace.storage.postgres.connections import Connections, part
+from headrace.model.errors import AnswerLost, HeadraceError, StoreBusy, StoreError, StoreUnreachable
+from headrace.storage.postgres.connections import ANSWERING, Connections, part, waiting_bounds
 from headrace.storage.postgres.driver import Connection
 from headrace.storage.postgres.faults import ends_connection, translated, wants_redo
+from headrace.storage.postgres.pausing import Pace
 from headrace.storage.postgres.settings import Settings
 from headrace.storage.postgres.statement import Contended, Rows, Statement, Steps
 
 T = TypeVar("T")
 
-_ANSWERING = 5.0
-"""Seconds that an answer may take beyond ``patience``: the server's own word for a lock comes first."""
 _MOST_TRIES = 20
+_BEGIN = "BEGIN"
+_NAMED = Statement("SELECT pg_current_xact_id()::text")
+_GAVE_WAY = f"other transactions were faster {_MOST_TRIES} times"
+
+
+class Way(NamedTuple):
+    """How an operation is taken through."""
+
+    atomic: bool
+    """In one transaction; else each statement is one."""
+    changes: bool
+    """Whether it matters that it may have been done."""
+    named: bool = False
+    """Whether the transaction's id is kept, so that one may ask what became of it. A round trip more."""
+
+
+class InDoubt(Exception, Generic[T]):
+    """The connection was lost while the last word, a commit or the only statement, was under way."""
+
+    def __init__(self, told: AnswerLost, course: "_Course[T]", answer: T | None) -> None:
+        super().__init__(str(told))
+        self.told, self.name = told, course.name
+        self.answer = answer
+        """What it is where that was done."""
 
 
 class Driver:
-    """One for a handle."""
+    """One for a handle. No call takes longer than ``patience`` and 5 s once it has a connection, and ``patience``
+    until then."""
 
     def __init__(self, connections: Connections, settings: Settings, patience: float) -> None:
         self._connections, self._settings, self._patience = connections, settings, patience
         self._texts: dict[str, str] = {}
+        self._begin = _BEGIN
+        if settings.pooler:  # which takes no settings for a session
+            bounds = (f"SET LOCAL {name} = {value}" for name, value in waiting_bounds(patience).items())
+            self._begin = "; ".join([_BEGIN, *bounds, "SET LOCAL jit = off"])
+
+    @property
+    def pooled(self) -> bool:
+        """Whether only a transaction has a connection to itself."""
+        return self._settings.pooler
+
+    @property
+    def pace(self) -> Pace:
+        """That of connecting."""
+        return self._connections.pace
 
     async def read(self, make: Callable[[], Steps[T]]) -> T:
-        """Reads, each statement by itself. Done again where a connection is lost: nothing was changed."""
-        try:
-            return await self._run(make(), atomic=self._settings.pooler, changes=False)
-        except _Lost:
-            return await self._last(make, atomic=self._settings.pooler, changes=False)
+        """Reads, each statement by itself."""
+        return await self.take(make, Way(self._settings.pooler, changes=False))
 
     async def write(self, make: Callable[[], Steps[T]]) -> T:
         """One statement that changes something. AnswerLost where the connection was lost meanwhile."""
-        for _ in range(_MOST_TRIES):
-            try:
-                return await self._last(make, atomic=self._settings.pooler, changes=True)
-            except Contended:
-                continue
-        raise StoreBusy(self._settings.where, self._patience)
+        return await self._settled(make, Way(self._settings.pooler, changes=True))
 
     async def transact(self, make: Callable[[], Steps[T]]) -> T:
-        """Several statements in one transaction, done anew where another one was faster."""
+        """Several statements in one transaction. AnswerLost where the connection was lost at the commit."""
+        return await self._settled(make, Way(atomic=True, changes=True))
+
+    async def _settled(self, make: Callable[[], Steps[T]], way: Way) -> T:
+        try:
+            return await self.take(make, way)
+        except InDoubt as doubt:
+            raise doubt.told from doubt.__cause__
+
+    async def take(self, make: Callable[[], Steps[T]], way: Way, until: float | None = None) -> T:
+        """Done anew where the server asked for it, and once more where a connection was lost before anything was done.
+        InDoubt where nobody knows. ``until``: when it has to end, on the loop's clock."""
+        spare = 1
         for _ in range(_MOST_TRIES):
+            connection = await self._acquire(until)
+            if until is None:
+                until = asyncio.get_running_loop().time() + self._patience + ANSWERING
             try:
-                return await self._run(make(), atomic=True, changes=True)
+                return await self._run(connection, make(), way, until)
             except Contended:
                 continue
-            except _Lost:  # before the commit: nothing was done
-                return await self._last(make, atomic=True, changes=True)
-        raise StoreBusy(self._settings.where, self._patience)
+            except _Lost as lost:
+                if not spare or asyncio.get_running_loop().time() >= until:
+                    raise lost.told from lost.__cause__
+                spare -= 1
+        raise StoreBusy(self._settings.where, self._patience, _GAVE_WAY)
+
+    async def _acquire(self, until: float | None) -> Connection:
+        if until is None:
+            return await self._connections.acquire()
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._connections.acquire()
+        except TimeoutError as error:
+            raise StoreUnreachable(self._settings.where, "no connection was made in time") from error
 
     async def hold(self, work: Callable[[Connection], Awaitable[T]], *, apart: bool = False) -> T:
         """Whatever needs a connection as such; ``apart``: one of its own, and as long as it takes."""
@@ -65,26 +119,22 @@ class Driver:
         except HeadraceError:
             broken = False
             raise
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise translated(error, self._settings.where, self._patience, lost=False) from error
+        except Exception as error:
+            told = translated(error, self._settings.where, self._patience, lost=False)
+            if told is None:
+                raise
+            raise told from error
         finally:
             if apart:
                 await part(connection)
             else:
                 self._connections.release(connection, broken=broken)
 
-    async def _last(self, make: Callable[[], Steps[T]], *, atomic: bool, changes: bool) -> T:
-        try:
-            return await self._run(make(), atomic=atomic, changes=changes)
-        except _Lost as error:
-            raise error.told from error.__cause__
-
-    async def _run(self, steps: Steps[T], *, atomic: bool, changes: bool) -> T:
-        connection = await self._connections.acquire()
-        course = _Course(connection, self._text, atomic)
+    async def _run(self, connection: Connection, steps: Steps[T], way: Way, until: float) -> T:
+        course: _Course[T] = _Course(connection, self._text, self._begin if way.atomic else None, way.named)
         broken = True
         try:
-            async with asyncio.timeout(self._patience + _ANSWERING):
+            async with asyncio.timeout_at(until):
                 answer = await course.run(steps)
             broken = False
             return answer
@@ -93,17 +143,25 @@ class Driver:
             raise
         except Exception as error:
             if ends_connection(error):
-                lost = changes and (course.committing or not atomic)
-                told = translated(error, self._settings.where, self._patience, lost=lost)
-                raise (told if lost else _Lost(told)) from error
+                self._connections.suspect()
+                self._give_up(error, course, way)
             broken = not await course.undo()
             if wants_redo(error):
                 raise Contended from error
-            if isinstance(error, asyncpg.PostgresError):
-                raise translated(error, self._settings.where, self._patience, lost=False) from error
-            raise
+            told = translated(error, self._settings.where, self._patience, lost=False)
+            if told is None:
+                raise
+            raise told from error
         finally:
             self._connections.release(connection, broken=broken)
+
+    def _give_up(self, error: Exception, course: "_Course[T]", way: Way) -> NoReturn:
+        lost = way.changes and (course.committing or not way.atomic)
+        told = translated(error, self._settings.where, self._patience, lost=lost)
+        assert told is not None
+        if isinstance(told, AnswerLost):
+            raise InDoubt(told, course, course.answer) from error
+        raise _Lost(told) from error
 
     def _text(self, text: str) -> str:
         found = self._texts.get(text)
@@ -120,28 +178,35 @@ class _Lost(Exception):
         self.told = told
 
 
-class _Course:
+class _Course(Generic[T]):
     """One operation on one connection."""
 
-    def __init__(self, connection: Connection, text: Callable[[str], str], atomic: bool) -> None:
-        self._connection, self._text, self._atomic = connection, text, atomic
+    def __init__(self, connection: Connection, text: Callable[[str], str], begin: str | None, named: bool) -> None:
+        self._connection, self._text, self._begin, self._named = connection, text, begin, named
         self._begun = False
         self.committing = False
+        self.name: str | None = None
+        """The transaction's id, where it was asked for."""
+        self.answer: T | None = None
+        """Once all was said but the last word."""
 
     async def run(self, steps: Steps[T]) -> T:
         try:
             statement = next(steps)
-            if self._atomic:
-                await self._connection.execute("BEGIN")
+            if self._begin is not None:
+                await self._connection.execute(self._begin)
                 self._begun = True
+                if self._named:
+                    self.name = (await self._fetch(_NAMED))[0][0]
             while True:
                 statement = steps.send(await self._fetch(statement))
         except StopIteration as end:
+            answer: T = end.value
+            self.answer = answer
             if self._begun:
                 self.committing = True
                 await self._connection.execute("COMMIT")
                 self._begun = self.committing = False
-            answer: T = end.value
             return answer
         finally:
             steps.close()

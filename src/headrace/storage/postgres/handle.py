@@ -12,6 +12,7 @@ from headrace.storage.postgres.connections import Connections, Prepare
 from headrace.storage.postgres.driver import Connection
 from headrace.storage.postgres.driving import Driver
 from headrace.storage.postgres.enlisting import Enlistment
+from headrace.storage.postgres.insisting import Insistence, reach
 from headrace.storage.postgres.listening import Crier, Ear, Hub
 from headrace.storage.postgres.schema import MIGRATIONS, Step
 from headrace.storage.postgres.settings import Settings
@@ -50,7 +51,10 @@ class Handle:
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Future[None] | None = None
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._calls = 0
+        """Those under way."""
+        self._quiet = asyncio.Event()
+        """Set when the last of them ends."""
         self._open = self._closed = False
 
     @property
@@ -73,10 +77,11 @@ class Handle:
         self._connections = Connections(settings, self._patience, self._clock, entropy, self._prepare)
         self._driver = Driver(self._connections, settings, self._patience)
         self._hub = Hub(loop, lambda: self._ear.need())
-        self._ear = Ear(settings, self._patience, self._hub, self._clock, entropy)
+        self._ear = Ear(settings, self._patience, self._hub, self._connections, entropy)
+        self._connections.when_lost = self._ear.look
         self._crier = Crier(self._notify, self._hub.origin)
         try:
-            await self._driver.hold(self._check)
+            await reach(self._connections.pace, lambda: self._driver.hold(self._check), self._patience)
         except BaseException:
             await self._connections.close()
             raise
@@ -117,7 +122,9 @@ class Handle:
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
         if self._open:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+            while self._calls:
+                self._quiet.clear()
+                await self._quiet.wait()
             await self._crier.close()
             await self._ear.close()
             await self._connections.close()
@@ -148,24 +155,30 @@ class Handle:
 
     async def _await(self, call: Coroutine[Any, Any, T]) -> T:
         """Runs it in the caller's own task; ``close`` waits for it."""
-        task = asyncio.current_task()
-        assert task is not None
-        if task in self._under_way:
-            return await call
-        self._under_way.add(task)
+        self._calls += 1
         try:
             return await call
         finally:
-            self._under_way.discard(task)
+            self._calls -= 1
+            if not self._calls:
+                self._quiet.set()
 
     async def _read(self, make: Callable[[Told], Steps[T]]) -> T:
-        return await self._call(self._driver_of().read, make)
+        return await self._await(self._call(self._driver_of().read, make))
 
     async def _write(self, make: Callable[[Told], Steps[T]]) -> T:
-        return await self._call(self._driver_of().write, make)
+        return await self._await(self._call(self._driver_of().write, make))
 
     async def _transact(self, make: Callable[[Told], Steps[T]]) -> T:
-        return await self._call(self._driver_of().transact, make)
+        return await self._await(self._call(self._driver_of().transact, make))
+
+    async def _insist(self, make: Callable[[Told], Steps[T]], *, atomic: bool, once: bool) -> T:
+        driver = self._driver_of()
+
+        async def run(begin: Callable[[], Steps[T]]) -> T:
+            return await Insistence(driver, begin, self._patience, atomic=atomic, once=once).run()
+
+        return await self._await(self._call(run, make))
 
     def _driver_of(self) -> Driver:
         self._entered()

@@ -1,16 +1,13 @@
 """Hears notices on one loop: of this handle directly, of others through the server."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 
-import asyncpg
-
 from headrace.model.errors import StoreError
-from headrace.storage.postgres.connections import connect, let_go
-from headrace.storage.postgres.pausing import pause
+from headrace.storage.postgres.connections import Connections, let_go
 from headrace.storage.postgres.settings import Settings
-from headrace.system.clock import Clock
 from headrace.system.ids import Entropy, system_entropy
 
 EVERYTHING = "*"
@@ -20,6 +17,10 @@ _LARGEST = 7_900
 """Bytes of a notice; the server takes 7,999."""
 _LOOKING = 15.0
 """Seconds between looks whether the connection that hears still lives: a half-open one says nothing."""
+_ANSWERING = 5.0
+"""Seconds that it has to answer such a look."""
+_TELLING = 1.0
+"""Seconds that the last notices get when a handle closes."""
 
 
 def pack(topics: Iterable[str], origin: str) -> str:
@@ -128,10 +129,13 @@ def _resolve(waiter: "asyncio.Future[None]") -> None:
 class Ear:
     """Keeps one connection that hears the server's notices, and makes another where it is lost."""
 
-    def __init__(self, settings: Settings, patience: float, hub: Hub, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, settings: Settings, patience: float, hub: Hub, connections: Connections, entropy: Entropy
+    ) -> None:
         self._settings, self._patience, self._hub = settings, patience, hub
-        self._clock, self._entropy = clock, entropy
+        self._connections, self._entropy = connections, entropy
         self._task: asyncio.Task[None] | None = None
+        self._doubtful = asyncio.Event()
         self.hears = asyncio.Event()
 
     def need(self) -> None:
@@ -139,31 +143,37 @@ class Ear:
         if self._task is None and self._settings.notify and not self._settings.pooler:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="headrace-ear")
 
+    def look(self) -> None:
+        """See at once whether the connection still lives: others have died."""
+        self._doubtful.set()
+
     async def _run(self) -> None:
-        failures = 0
+        failures, pace = 0, self._connections.pace
         while True:
-            began = self._clock.monotonic()
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                # Not told to anybody: notices are hints, and whoever needs the server hears of it by its own calls.
+            began = pace.now()
+            # What goes wrong is told to nobody: notices are hints, and whoever needs the server hears of it by its own
+            # calls. But whatever it is, the ear goes on: one that ended would be missed by nobody either.
+            with suppress(Exception):
                 await self._listen()
             self.hears.clear()
-            failures = failures + 1 if self._clock.monotonic() - began < _LOOKING else 1
-            await self._clock.sleep(pause(failures, self._entropy))
+            failures = failures + 1 if pace.now() - began < _ANSWERING else 1
+            await pace.rest(failures, math.inf)
 
     async def _listen(self) -> None:
-        connection = await connect(self._settings, self._patience)
-        ended = asyncio.Event()
+        connection = await self._connections.connect()
         try:
-            connection.add_termination_listener(lambda _: ended.set())
-            await connection.add_listener(self._settings.schema, self._receive)
+            connection.add_termination_listener(lambda _: self._doubtful.set())
+            async with asyncio.timeout(_ANSWERING):
+                await connection.add_listener(self._settings.schema, self._receive)
             self.hears.set()
             self._hub.hear_all()
-            while not ended.is_set():
+            while not connection.is_closed():
+                self._doubtful.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOKING):
-                        await ended.wait()
-                if not ended.is_set():
-                    async with asyncio.timeout(self._patience):
+                        await self._doubtful.wait()
+                if not connection.is_closed():
+                    async with asyncio.timeout(_ANSWERING):
                         await connection.execute("SELECT 1")
         finally:
             let_go(connection)
@@ -204,6 +214,9 @@ class Crier:
             self._task = None
 
     async def close(self) -> None:
-        """Once all is told."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        """Once all is told; but a server that is away is waited for in vain."""
+        task = self._task
+        if task is not None:
+            await asyncio.wait([task], timeout=_TELLING)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,13 +1,63 @@
-"""How long to wait between tries to reach a server: longer each time, and never in step with others."""
+"""When a handle may try to reach its server: one try at a time, later after each failure, never in step with others."""
 
+import math
+
+from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
 
-_FIRST, _LONGEST = 0.1, 2.0
-"""Seconds."""
+_FIRST, _LONGEST = 0.1, 1.5
+"""Seconds. The longest is short enough that, half of it later, whoever looks at a server that is back finds it within
+five seconds; and long enough that a thousand handles don't keep it from coming back."""
 _DOUBLINGS = 10
+_SHORTEST_SHARE = 0.5
+_EARLY = 6
+"""Failures before the pause is the longest, and one more for the first of two connections of a try."""
 
 
 def pause(failures: int, entropy: Entropy) -> float:
     """Seconds after so many failures in a row: between a half and one and a half of a growing delay."""
     delay = min(_LONGEST, _FIRST * 2.0 ** min(failures - 1, _DOUBLINGS))
-    return delay * (0.5 + entropy())
+    return delay * (_SHORTEST_SHARE + entropy())
+
+
+def most_tries(seconds: float) -> int:
+    """How often a handle tries to reach a server that is away for so long, at most: six times in the first second or
+    so, then once in 0.75 s. Its calls and the connection that hears notices share these tries."""
+    return _EARLY + math.ceil(seconds / (_LONGEST * _SHORTEST_SHARE))
+
+
+class Pace:
+    """That of one handle, shared by all that connect for it."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock, self._entropy = clock, entropy
+        self._failures, self._next_at = 0, 0.0
+        self._cause: Exception | None = None
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next try may be made."""
+        return 0.0 if self._cause is None else max(0.0, self._next_at - self._clock.monotonic())
+
+    @property
+    def refusal(self) -> Exception | None:
+        """Why the last try failed, where the next one may not be made yet."""
+        return self._cause if self.wait > 0 else None
+
+    def fail(self, cause: Exception) -> None:
+        """A try failed."""
+        self._failures += 1
+        self._cause = cause
+        self._next_at = self._clock.monotonic() + pause(self._failures, self._entropy)
+
+    def reach(self) -> None:
+        """A try succeeded."""
+        self._failures, self._cause = 0, None
+
+    def now(self) -> float:
+        """Seconds on the clock that pauses are measured by."""
+        return self._clock.monotonic()
+
+    async def rest(self, failures: int, most: float) -> None:
+        """Between two tries of one call: until the server may be tried again, but ``most`` seconds at most."""
+        await self._clock.sleep(max(0.0, min(most, max(self.wait, pause(failures, self._entropy)))))

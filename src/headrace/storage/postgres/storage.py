@@ -34,10 +34,10 @@ class PostgresStorage(Handle):
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
         try:
             if inserting.fits_one_statement(jobs, puts):
-                return await self._write(lambda told: inserting.insert_plain(told, jobs))
-            return await self._transact(lambda told: inserting.insert(told, jobs, puts))
+                return await self._insist(lambda told: inserting.insert_plain(told, jobs), atomic=False, once=False)
+            return await self._insist(lambda told: inserting.insert(told, jobs, puts), atomic=True, once=bool(puts))
         except AnswerLost as error:
-            raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.__cause__}") from error
+            raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.why}") from error
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
         found = await self._write(lambda told: claiming.claim(told, worker, demands))
