@@ -84,13 +84,13 @@ async def migrate(
 
 async def _lock(locking: Connection, schema: str) -> Transaction:
     """Asks again and again: whoever waits in one statement keeps its snapshot, for which an index that is built beside
-    others waits, and with it the one who has the lock."""
+    others waits, and with it the one who has the lock. A statement with parameters would keep it beyond its end."""
     while True:
         transaction = locking.transaction()
         await transaction.start()
         try:
             await locking.execute("SET LOCAL lock_timeout = '500ms'")
-            await locking.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"headrace migrate {schema}")
+            await locking.execute(f"SELECT pg_advisory_xact_lock(hashtextextended('headrace migrate {schema}', 0))")
             return transaction
         except asyncpg.LockNotAvailableError:
             await transaction.rollback()

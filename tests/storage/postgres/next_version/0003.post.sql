@@ -1,0 +1,1 @@
+DROP INDEX {schema}.timeline_of_queue;
