@@ -3,14 +3,14 @@ enqueue and completion go through. Another kind is one entry more in ``KINDS``."
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 import aiosqlite
 import django
 import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_scoped_session, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from headrace import Headrace
@@ -131,13 +131,29 @@ def sqlalchemy_url(url: str, driver: str) -> str:
     return f"{scheme}+{driver}://{rest}"
 
 
+@contextmanager
+def engine_of(url: str, driver: str) -> Iterator[sqlalchemy.Engine]:
+    engine = sqlalchemy.create_engine(sqlalchemy_url(url, driver))
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@asynccontextmanager
+async def async_engine_of(url: str, driver: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(sqlalchemy_url(url, driver))
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
 def with_session(driver: str) -> Open:
     @asynccontextmanager
     async def open_one(url: str) -> AsyncIterator[Caller]:
-        engine = sqlalchemy.create_engine(sqlalchemy_url(url, driver))
-        with Session(engine) as session:
+        with engine_of(url, driver) as engine, Session(engine) as session:
             yield _of_sync(session, lambda text: session.execute(sqlalchemy.text(text)))
-        engine.dispose()
 
     return open_one
 
@@ -145,11 +161,12 @@ def with_session(driver: str) -> Open:
 def with_scoped_session(driver: str) -> Open:
     @asynccontextmanager
     async def open_one(url: str) -> AsyncIterator[Caller]:
-        engine = sqlalchemy.create_engine(sqlalchemy_url(url, driver))
-        session = scoped_session(sessionmaker(engine))
-        yield _of_sync(session, lambda text: session.execute(sqlalchemy.text(text)))
-        session.remove()
-        engine.dispose()
+        with engine_of(url, driver) as engine:
+            session = scoped_session(sessionmaker(engine))
+            try:
+                yield _of_sync(session, lambda text: session.execute(sqlalchemy.text(text)))
+            finally:
+                session.remove()
 
     return open_one
 
@@ -157,10 +174,8 @@ def with_scoped_session(driver: str) -> Open:
 def with_connection(driver: str) -> Open:
     @asynccontextmanager
     async def open_one(url: str) -> AsyncIterator[Caller]:
-        engine = sqlalchemy.create_engine(sqlalchemy_url(url, driver))
-        with engine.connect() as connection:
+        with engine_of(url, driver) as engine, engine.connect() as connection:
             yield _of_sync(connection, lambda text: connection.execute(sqlalchemy.text(text)))
-        engine.dispose()
 
     return open_one
 
@@ -168,10 +183,8 @@ def with_connection(driver: str) -> Open:
 def with_async_session(driver: str) -> Open:
     @asynccontextmanager
     async def open_one(url: str) -> AsyncIterator[Caller]:
-        engine = create_async_engine(sqlalchemy_url(url, driver))
-        async with AsyncSession(engine) as session:
+        async with async_engine_of(url, driver) as engine, AsyncSession(engine) as session:
             yield _of_async(session, lambda text: session.execute(sqlalchemy.text(text)))
-        await engine.dispose()
 
     return open_one
 
@@ -179,11 +192,12 @@ def with_async_session(driver: str) -> Open:
 def with_async_scoped_session(driver: str) -> Open:
     @asynccontextmanager
     async def open_one(url: str) -> AsyncIterator[Caller]:
-        engine = create_async_engine(sqlalchemy_url(url, driver))
-        session = async_scoped_session(lambda: AsyncSession(engine), scopefunc=lambda: 1)
-        yield _of_async(session, lambda text: session.execute(sqlalchemy.text(text)))
-        await session.remove()
-        await engine.dispose()
+        async with async_engine_of(url, driver) as engine:
+            session = async_scoped_session(lambda: AsyncSession(engine), scopefunc=lambda: 1)
+            try:
+                yield _of_async(session, lambda text: session.execute(sqlalchemy.text(text)))
+            finally:
+                await session.remove()
 
     return open_one
 
@@ -191,10 +205,8 @@ def with_async_scoped_session(driver: str) -> Open:
 def with_async_connection(driver: str) -> Open:
     @asynccontextmanager
     async def open_one(url: str) -> AsyncIterator[Caller]:
-        engine = create_async_engine(sqlalchemy_url(url, driver))
-        async with engine.connect() as connection:
+        async with async_engine_of(url, driver) as engine, engine.connect() as connection:
             yield _of_async(connection, lambda text: connection.execute(sqlalchemy.text(text)))
-        await engine.dispose()
 
     return open_one
 

@@ -1,5 +1,6 @@
 """Tasks that run in processes: a module of its own, for children to import."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -8,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from headrace import Current, Headrace, RetryPolicy, Snooze, current
-from headrace.model.errors import AttemptEnded
+from headrace.model.errors import AttemptEnded, NotInProcess
 from headrace.system.threads import start_thread
 
 app = Headrace("memory:")
@@ -110,3 +111,15 @@ async def after(number: int) -> None: ...
 @app.task
 async def fine() -> str:
     return "fine"
+
+
+@app.task(executor="process", retry=ONCE)
+def completes_early() -> list[str]:
+    """What it is told of completing its job in a transaction of its own."""
+    told = []
+    for complete in (lambda: current().complete_in(None), lambda: asyncio.run(current().acomplete_in(None))):
+        try:
+            complete()
+        except NotInProcess as error:
+            told.append(str(error))
+    return told
