@@ -11,8 +11,8 @@ from headrace.system.clock import Clock, ManualClock
 SCHEMA = "on_a_clock"
 _BOOT = 10**12
 """Milliseconds from one boot to the next: whatever a lease of an earlier boot says is past."""
-_CLOCK = f"""CREATE OR REPLACE FUNCTION {SCHEMA}.clock(OUT wall bigint, OUT lease bigint) LANGUAGE sql VOLATILE
-AS $$ SELECT current_setting('headrace.wall')::bigint, current_setting('headrace.lease')::bigint $$"""
+_CLOCK = f"""CREATE OR REPLACE FUNCTION {SCHEMA}.clock() RETURNS bigint[] LANGUAGE sql VOLATILE
+AS $$ SELECT ARRAY[current_setting('headrace.wall')::bigint, current_setting('headrace.lease')::bigint] $$"""
 _EMPTY = f"TRUNCATE {SCHEMA}.jobs, {SCHEMA}.keys, {SCHEMA}.workers, {SCHEMA}.records, {SCHEMA}.timeline"
 
 

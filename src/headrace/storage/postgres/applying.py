@@ -35,10 +35,10 @@ def complete(told: Told, changes: Sequence[Change], finish: Finish) -> Steps[dic
             finish.release_key,
         ),
     )
-    told.now = rows[0][0]
-    done = {row[1]: APPLIED for row in rows if row[1] is not None}
+    told.now, some, ceilings = rows[0]
+    done = dict.fromkeys([change.job_id for change in changes] if some is None else some, APPLIED)
     told.finals += done
-    told.queues({row[2] for row in rows if row[3]})
+    told.queues(ceilings)
     return done
 
 

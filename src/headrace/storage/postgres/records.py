@@ -24,7 +24,7 @@ def list_records(
     told: Told, kind: str, names: Collection[str] | None, after: str | None, limit: int | None
 ) -> Steps[list[Record]]:
     """Those that have not lapsed, by name."""
-    where = (kind, told.latest, after, limit)
+    where = (told.latest, kind, after, limit)
     if names is None:
         rows = yield Statement(_RECORDS["list"], where)
     else:

@@ -1,10 +1,7 @@
--- The server's clock: milliseconds since 1970 UTC, for due times and for leases. The only place that reads time.
-CREATE FUNCTION {schema}.clock(OUT wall bigint, OUT lease bigint) LANGUAGE sql VOLATILE
-AS $$ SELECT t, t FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS read (t) $$;
-
--- This instant. The wall clock holds still while it is up to 5 s behind what the caller saw before.
-CREATE FUNCTION {schema}.moment(latest bigint, OUT now bigint, OUT lease bigint) LANGUAGE sql VOLATILE
-AS $$ SELECT CASE WHEN latest - wall BETWEEN 1 AND 5000 THEN latest ELSE wall END, clock.lease FROM {schema}.clock() $$;
+-- The server's clock: milliseconds since 1970 UTC, of due times and, where there is a second one, of leases. The only
+-- place that reads time. One expression, so that the server puts it into the statements that ask.
+CREATE FUNCTION {schema}.clock() RETURNS bigint[] LANGUAGE sql VOLATILE
+AS $$ SELECT ARRAY[(extract(epoch FROM clock_timestamp()) * 1000)::bigint] $$;
 
 -- Fixed-width columns first: a row has no gaps. Columns left NULL take a bit: those that few jobs need cost nothing.
 CREATE TABLE {schema}.jobs (

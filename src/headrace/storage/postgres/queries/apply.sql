@@ -1,5 +1,5 @@
 -- name: complete
-WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
+WITH moment AS MATERIALIZED {moment},
 held AS MATERIALIZED (
     SELECT jobs.ctid AS place, jobs.id, given.result, given.result_error
     FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[]), CAST($5 AS text[]), CAST($6 AS text[]))
@@ -19,14 +19,16 @@ done AS (
 ),
 freed AS (
     DELETE FROM {schema}.keys USING done
-    WHERE $8 AND done.until IS DISTINCT FROM 'window' AND keys.queue = done.queue AND keys.key = done.key
-        AND keys.job_id = done.id
+    WHERE $8 AND done.key IS NOT NULL AND done.until IS DISTINCT FROM 'window' AND keys.queue = done.queue
+        AND keys.key = done.key AND keys.job_id = done.id
 )
-SELECT moment.now, done.id::text, done.queue, EXISTS (
-    SELECT FROM {schema}.records
-    WHERE records.kind = 'queue' AND records.name = done.queue AND (records.value::json ->> 'concurrency') IS NOT NULL
-)
-FROM moment LEFT JOIN done ON true;
+SELECT moment.now,
+    CASE WHEN (SELECT count(*) FROM done) < cardinality($3) THEN ARRAY(SELECT id::text FROM done) END,
+    ARRAY(
+        SELECT name FROM {schema}.records
+        WHERE kind = 'queue' AND name IN (SELECT queue FROM done) AND (value::json ->> 'concurrency') IS NOT NULL
+    )
+FROM moment;
 
 -- name: rows
 SELECT {job} FROM {schema}.jobs WHERE jobs.id = ANY (CAST(CAST($1 AS text[]) AS uuid[]))

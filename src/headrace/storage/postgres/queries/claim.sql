@@ -1,5 +1,5 @@
 -- name: claim
-WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
+WITH moment AS MATERIALIZED {moment},
 ready AS MATERIALIZED (
     SELECT wanted.queue, wanted.room,
         EXISTS (
@@ -62,7 +62,7 @@ UPDATE {schema}.jobs SET state = 'pending' WHERE jobs.ctid = ANY (ARRAY(
 SELECT queue, count(*) FROM {schema}.jobs WHERE state = 'running' AND queue = ANY (CAST($1 AS text[])) GROUP BY queue;
 
 -- name: take
-WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
+WITH moment AS MATERIALIZED {moment},
 picked AS MATERIALIZED (
     SELECT found.* FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[])) AS wanted (queue, room)
     CROSS JOIN LATERAL (

@@ -15,4 +15,4 @@ SELECT moment.now, (
         )
     END)
     FROM unnest(CAST($2 AS text[])) AS wanted (queue)
-) FROM {schema}.moment($1) AS moment;
+) FROM {moment} AS moment;

@@ -1,5 +1,5 @@
 -- name: plain
-WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1)),
+WITH moment AS MATERIALIZED {moment},
 added AS (
     INSERT INTO {schema}.jobs (id, queue, task, state, priority, due_at, enqueued_at, payload)
     SELECT new.id::uuid, new.queue, new.task, 'pending', new.priority, moment.now, moment.now, new.payload
@@ -10,7 +10,7 @@ added AS (
 SELECT now FROM moment;
 
 -- name: rows
-WITH moment AS MATERIALIZED (SELECT coalesce($2, read.now) AS now FROM {schema}.moment($1) AS read),
+WITH moment AS MATERIALIZED (SELECT coalesce($2, read.now) AS now FROM {moment} AS read),
 new AS MATERIALIZED (
     SELECT given.*, coalesce(given.at, moment.now + given.delay) AS due_at, moment.now
     FROM unnest(
@@ -38,4 +38,4 @@ SELECT id::text FROM {schema}.jobs WHERE id = ANY (CAST(CAST($1 AS text[]) AS uu
 SELECT id::text, task, payload, encoding FROM {schema}.jobs WHERE id = ANY (CAST(CAST($1 AS text[]) AS uuid[]));
 
 -- name: moment
-SELECT now, lease FROM {schema}.moment($1);
+SELECT now, lease FROM {moment} AS moment;

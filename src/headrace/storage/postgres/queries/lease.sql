@@ -1,6 +1,6 @@
 -- name: extend
 INSERT INTO {schema}.workers (id, ends_at)
-SELECT $2, moment.lease + $3 FROM {schema}.moment($1) AS moment
+SELECT $2, moment.lease + $3 FROM {moment} AS moment
 ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at;
 
 -- name: look
@@ -10,10 +10,10 @@ WHERE jobs.state = 'running' AND jobs.worker = $1
 
 -- name: leases
 SELECT workers.id, workers.ends_at - moment.lease
-FROM (SELECT lease FROM {schema}.moment($1)) AS moment, {schema}.workers;
+FROM {moment} AS moment, {schema}.workers;
 
 -- name: wanted
-WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1))
+WITH moment AS MATERIALIZED {moment}
 SELECT EXISTS (SELECT FROM {schema}.workers WHERE id = $2 AND ends_at > (SELECT lease FROM moment)) AND (
     EXISTS (SELECT FROM {schema}.workers WHERE ends_at <= (SELECT lease FROM moment))
     OR EXISTS (
@@ -23,7 +23,7 @@ SELECT EXISTS (SELECT FROM {schema}.workers WHERE id = $2 AND ends_at > (SELECT 
 );
 
 -- name: expired
-WITH moment AS MATERIALIZED (SELECT * FROM {schema}.moment($1))
+WITH moment AS MATERIALIZED {moment}
 SELECT moment.now, gone.id, EXISTS (SELECT FROM {schema}.workers WHERE workers.id = $2 AND ends_at > lease)
 FROM moment LEFT JOIN LATERAL (
     SELECT workers.id FROM {schema}.workers WHERE workers.ends_at <= moment.lease ORDER BY workers.id

@@ -25,16 +25,16 @@ WHERE records.kind = gone.kind AND records.name = gone.name;
 
 -- name: list
 SELECT kind, name, value, version FROM {schema}.records
-WHERE kind = $1 AND (CAST($3 AS text) IS NULL OR name > $3)
-    AND (lapses_at IS NULL OR lapses_at > (SELECT lease FROM {schema}.moment($2)))
+WHERE kind = $2 AND (CAST($3 AS text) IS NULL OR name > $3)
+    AND (lapses_at IS NULL OR lapses_at > (SELECT lease FROM {moment} AS moment))
 ORDER BY name LIMIT $4;
 
 -- name: list_names
 SELECT records.kind, records.name, value, version
 FROM (SELECT DISTINCT name FROM unnest(CAST($5 AS text[])) AS asked (name)) AS wanted
-JOIN {schema}.records ON records.kind = $1 AND records.name = wanted.name
+JOIN {schema}.records ON records.kind = $2 AND records.name = wanted.name
 WHERE (CAST($3 AS text) IS NULL OR records.name > $3)
-    AND (lapses_at IS NULL OR lapses_at > (SELECT lease FROM {schema}.moment($2)))
+    AND (lapses_at IS NULL OR lapses_at > (SELECT lease FROM {moment} AS moment))
 ORDER BY records.name LIMIT $4;
 
 -- name: forget_lapsed
