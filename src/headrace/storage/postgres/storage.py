@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from headrace.model.change import APPLIED, MISSING, STALE, Change, Verdict
-from headrace.model.errors import AnswerLost, EnqueueUnknown
+from headrace.model.change import APPLIED, Change, Verdict
+from headrace.model.errors import AnswerLost, EnqueueUnknown, StoreError
 from headrace.model.job import Job, NewJob
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
@@ -63,9 +63,16 @@ class PostgresStorage(Handle):
         done = await self._write(lambda told: applying.complete(told, changes, finish))
         if len(done) == len(changes):
             return [APPLIED] * len(changes)
-        there = await self.get([change.job_id for change in changes])
-        refused = [MISSING if job is None else STALE for job in there]
-        return [done.get(change.job_id, verdict) for change, verdict in zip(changes, refused, strict=True)]
+        # Left out is also whose row somebody changed while that statement waited for it: it sees the old one only.
+        left = [change for change in changes if change.job_id not in done]
+        try:
+            verdicts = await self._transact(lambda told: applying.apply(told, left))
+        except StoreError as error:
+            if done:
+                raise AnswerLost(self._settings.where, str(error)) from error
+            raise
+        done |= {change.job_id: verdict for change, verdict in zip(left, verdicts, strict=True)}
+        return [done[change.job_id] for change in changes]
 
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
         return await self._transact(lambda told: records.put(told, puts))
