@@ -62,7 +62,7 @@ class PostgresBackend:
         return (
             Fault("restarts", 26.0, self._restart),
             Fault("terminations", 13.0, self._terminate),
-            Fault("cuts", 13.0, self._cut),
+            Fault("cuts", 26.0, self._cut),
         )
 
     def integrity(self, url: str) -> str:

@@ -23,7 +23,7 @@ ENOUGH = 300
 """Waiting jobs beyond which none are added: else the healing takes as long as the storm."""
 TOGETHER = 9
 """Most jobs of one call: they must fit into one line of a ledger."""
-_UNSEEN = 0.3
+_UNSEEN = 0.1
 """The share of steps in which it asks for jobs though the store did not even say how many there are."""
 _WAITING = 0.08
 """The share of calls for whose first job it waits."""
