@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
@@ -15,7 +16,7 @@ import pytest
 
 from headrace import Headrace, Job, RetryPolicy, State, current
 from headrace.interface.handles import Handles
-from headrace.model.errors import AttemptEnded, InvalidOption, LeaseLost, StoreUnreachable, UseAsync
+from headrace.model.errors import AttemptEnded, InvalidOption, StoreUnreachable, UseAsync
 from headrace.runtime import events
 from headrace.runtime.attempt import Current
 from headrace.runtime.readback import RaisedAfterCommit
@@ -313,4 +314,55 @@ async def test_a_worker_that_gets_no_answer_leaves_it_to_others(scene: Scene) ->
     assert job is not None
     assert job.state is State.COMPLETED
     assert scene.heard == []
-    assert len(scene.reported(LeaseLost)) == 1
+
+
+# --- workers that die -------------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import asyncio, os, sqlite3, sys
+from headrace import Headrace, current
+
+path, commits = sys.argv[1], sys.argv[2] == "after"
+app = Headrace(f"sqlite:///{path}", lease="1s", reap="100ms", poll="20ms")
+
+@app.task(name="task")
+async def task() -> None:
+    session = sqlite3.connect(path)
+    session.execute("INSERT INTO mine VALUES (?)", (os.getpid(),))
+    current().complete_in(session, None)
+    if commits:
+        session.commit()
+    os._exit(9)
+
+async def main() -> None:
+    async with app.worker(["default"]):
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_process_that_dies_around_the_commit(scene: Scene, when: str) -> None:
+    with closing(scene.connect()) as session:
+        session.execute("CREATE TABLE mine (pid)")
+    receipt = await scene.app.aenqueue("task")
+    program = await asyncio.create_subprocess_exec(sys.executable, "-c", PROGRAM, str(scene.path), when)  # noqa: TID251
+    assert await program.wait() == 9
+    job = await scene.app.ajob(receipt)
+    assert job is not None
+    assert job.state is (State.COMPLETED if when == "after" else State.RUNNING)
+    if when == "before":
+        scene.app.settings = type(scene.app.settings)(poll=0.02, reap=0.1)
+
+        @scene.app.task(name="task")
+        async def task() -> None:
+            with closing(scene.connect()) as session, session:
+                session.execute("INSERT INTO mine VALUES ('another')")
+                current().complete_in(session)
+
+        async with scene.app.worker(["default"]):
+            job = await scene.app.ajoin(receipt, timeout=20)
+        assert (job.state, [record.outcome for record in job.history]) == (State.COMPLETED, ["crashed"])
+    with closing(scene.connect()) as session:
+        assert session.execute("SELECT pid FROM mine").fetchall() == [(program.pid if when == "after" else "another",)]
