@@ -28,4 +28,4 @@ def test_defaults_of_an_app() -> None:
 
 def test_options_of_a_job() -> None:
     words = {"delay", "at", "queue", "priority", "key", "until", "for_", "max_attempts", "retry", "timeout"}
-    assert words | {"retention", "headers", "id", "kv"} <= set(Using.__annotations__)
+    assert words | {"retention", "headers", "id", "kv", "session"} <= set(Using.__annotations__)

@@ -11,6 +11,7 @@ from headrace.model.change import (
     Patch,
     claimed,
     inserted,
+    is_settled,
     order,
     passes,
     patched,
@@ -69,6 +70,7 @@ def test_a_change_that_was_applied_is_known_by_its_hold_having_ended_so(state: S
     assert stands(after, change)
     assert not stands(job, change)  # it was not applied
     assert not stands(None, change)
+    assert (is_settled(after, change), is_settled(job, change), is_settled(None, change)) == (True, False, True)
     assert not stands(reclaimed(job, "w2"), change)
     assert not stands(patched(reclaimed(job, "w2"), change.patch, NOW), change)  # somebody else's doing
     assert not stands(after, Change(job.id, In(frozenset({State.RUNNING})), Patch(state)))

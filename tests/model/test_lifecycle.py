@@ -8,7 +8,17 @@ from msgspec.structs import replace
 from headrace.model import lifecycle
 from headrace.model.change import Change, Held, In, claimed, inserted, passes, patched, reclaimed
 from headrace.model.job import Job, NewJob, Notes, Until
-from headrace.model.outcome import Crashed, Failure, Outcome, Raised, Refused, Returned, Snoozed, Stopped
+from headrace.model.outcome import (
+    ROLLED_BACK,
+    Crashed,
+    Failure,
+    Outcome,
+    Raised,
+    Refused,
+    Returned,
+    Snoozed,
+    Stopped,
+)
 from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, WAITING, State
 
@@ -61,6 +71,7 @@ def test_every_settlement_is_fenced_by_worker_and_generation() -> None:
         (Returned(None, "too large"), State.COMPLETED, None, None, 1, 0, None),
         (Raised(BOOM), State.RETRYING, "failed", 2.0, 1, 0, ("failed", BOOM)),
         (Raised(LATE), State.RETRYING, "failed", 2.0, 1, 0, ("timeout", LATE)),
+        (ROLLED_BACK, State.RETRYING, "rolled_back", 2.0, 1, 0, ("rolled_back", ROLLED_BACK.failure)),
         (Raised(BOOM, final=True), State.DEAD, "given_up", None, 1, 0, ("failed", BOOM)),
         (Refused(BOOM), State.DEAD, "permanent", None, 1, 0, ("failed", BOOM)),
         (Snoozed(60.0), State.SCHEDULED, "snoozed", 60.0, 0, 0, ("snoozed", None)),
@@ -97,6 +108,11 @@ def test_retries_wait_longer_each_time_until_the_attempts_are_used_up() -> None:
     assert [job.due_at - NOW - 100 for job in (first, second)] == [2000, 4000]
     assert [job.state for job in (first, second, third)] == [State.RETRYING, State.RETRYING, State.DEAD]
     assert (third.reason, third.attempt) == ("exhausted", 3)
+
+
+def test_what_is_rolled_back_uses_its_attempts_up_too() -> None:
+    job = settled(running(attempt=3), ROLLED_BACK)
+    assert (job.state, job.reason, job.history[-1].outcome) == (State.DEAD, "exhausted", "rolled_back")
 
 
 def test_the_last_failure_of_a_dead_job_is_remembered() -> None:

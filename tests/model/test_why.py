@@ -35,6 +35,7 @@ NOT_DUE = {
     "throttled": Reason.THROTTLED,
     "limited": Reason.LIMITED,
     "failed": Reason.RETRYING,
+    "rolled_back": Reason.RETRYING,
     "crashed": Reason.CRASHED,
     "unknown_task": Reason.PARKED,
     "awaits_solitude": Reason.WAITS_TO_RUN_ALONE,
@@ -43,7 +44,7 @@ NOT_DUE = {
     "of a newer version": Reason.NOT_DUE,
 }
 """What a job waits for that is not due, by the reason on its row."""
-LATER = {"failed", "crashed"}
+LATER = {"failed", "rolled_back", "crashed"}
 WORKERS = {
     "nobody": ((), Reason.NO_WORKER),
     "elsewhere": ((Alive("w", replace(WEB, queues={"other": 1})),), Reason.NO_WORKER),

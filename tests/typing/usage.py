@@ -1,6 +1,7 @@
 """The public API as users write it. mypy checks this file; each ``type: ignore`` marks what must be an error."""
 
 from datetime import timedelta
+from sqlite3 import connect
 from typing import assert_type
 
 from headrace import (
@@ -14,6 +15,7 @@ from headrace import (
     Schedule,
     State,
     Task,
+    current,
     parse_cron,
 )
 from headrace.interface.jobs import CancelOutcome
@@ -58,6 +60,12 @@ async def main() -> None:
     assert_type(plain.call(3), Call[list[str]])
     delayed = plain.using(delay="10m", priority=1, key="k", until="claimed")
     assert_type(await delayed.aenqueue(1), Receipt[list[str]])
+    with connect("mine.db") as session:
+        assert_type(plain.using(session=session).enqueue(1), Receipt[list[str]])
+        assert_type(await plain.using(session=session, delay=5).aenqueue(1), Receipt[list[str]])
+        app.enqueue_many([plain.call(1)], session=session)
+        current().complete_in(session, ["x"])
+        await current().acomplete_in(session)
     assert_type(app.cancel(receipt), CancelOutcome)
     assert_type(await app.acounts(), dict[str, dict[State, int]])  # type: ignore[assert-type]
     task: Task[..., list[str], list[str]] = plain
