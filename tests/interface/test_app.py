@@ -208,11 +208,11 @@ def test_run_until_idle_does_not_take_a_broken_storage_for_an_idle_one(make: Any
     from headrace.model.errors import StoreUnreachable
     from headrace.storage.memory import MemoryStorage
 
-    async def broken(self: Any) -> Any:
+    async def broken(self: Any, *_: Any, **__: Any) -> Any:
         raise StoreUnreachable("here", "test")
 
     app = make()
-    monkeypatch.setattr(MemoryStorage, "count", broken)
+    monkeypatch.setattr(MemoryStorage, "find", broken)
     with pytest.raises(StoreUnreachable):
         app.run(["default"], until_idle=True)
 

@@ -9,6 +9,7 @@ from headrace.runtime.narrator import Narrator
 from headrace.runtime.pruner import Pruner
 from headrace.runtime.rescuer import Rescuer
 from headrace.runtime.roller import AGAIN, Roller
+from headrace.storage.contract import Filter
 
 
 class Steps(Core):
@@ -18,7 +19,7 @@ class Steps(Core):
         """Take over jobs of vanished workers and put each back, or declare it dead: how many, at most 200. As many:
         there may be more."""
         storage = (await self.here()).storage
-        if not any(state in RUNNING for _, state in await storage.count()):
+        if not (await storage.find(Filter(RUNNING), limit=1)).jobs:
             return 0
         worker = self.ids.new()
         narrator = Narrator(self.bus, self.clock, worker)

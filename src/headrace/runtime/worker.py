@@ -16,7 +16,7 @@ from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
 from headrace.model.job import Job
 from headrace.model.outcome import Failure, Outcome, Raised, Snoozed
-from headrace.model.state import State
+from headrace.model.state import RUNNING
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.attendance import Attendance
@@ -45,7 +45,7 @@ from headrace.runtime.settler import Settler
 from headrace.runtime.sharer import Sharer
 from headrace.runtime.surroundings import Hook, Surroundings
 from headrace.runtime.tally import Tally
-from headrace.storage.contract import Storage
+from headrace.storage.contract import Filter, Storage
 from headrace.system.spawn import Hosted, Processes
 
 _IDLE_LOOK = 0.05
@@ -235,8 +235,10 @@ class Worker:
         due = await self._storage.next_due(list(self._slots))
         if due is not None and due <= within:
             return False
-        counts = await self._storage.count()
-        return not any(counts.get((queue, State.RUNNING)) for queue in self._slots)
+        for queue in self._slots:  # not count(): a server reads every row for that
+            if (await self._storage.find(Filter(RUNNING, queue=queue), limit=1)).jobs:
+                return False
+        return True
 
     # --- attempts ----------------------------------------------------------------------------------------------------
 
