@@ -7,6 +7,7 @@
 #                                 some 15 minutes
 #   make simulate                 20,000 simulated clusters from new seeds: about an hour; SIMULATE_ARGS=... instead of that
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
+#   make chaos-postgres           2,000 kills and some 250 restarts of the server on Postgres: some 25 minutes; CHAOS_ARGS=...
 #   make powercut                 4,800 power cuts under SQLite: some 10 minutes; POWERCUT_ARGS=... instead of that
 #   make planted                  plants every fault of tests/planted and shows what catches it: some 5 minutes;
 #                                 PLANTED_ARGS=... names some, or raises the --seeds for each
@@ -28,7 +29,7 @@ CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/exp
 PLANTED_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos powercut planted mutants bench bench-against format setup clean
+.PHONY: demo test check explore simulate chaos chaos-postgres powercut planted mutants bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -59,6 +60,9 @@ simulate: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python -m headrace.testing.chaos $(CHAOS_ARGS)
+
+chaos-postgres: CHAOS_ARGS = --storage postgres --kills 2000 --slices 10 --seed 1 --json docs/explanation/data/chaos-postgres.json
+chaos-postgres: chaos
 
 powercut: $(READY)
 	$(BIN)/python -m headrace.testing.powercut $(POWERCUT_ARGS)

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from headrace.testing.chaos.outcome import Report
+from headrace.testing.chaos.outcome import Outcome, Report
+from headrace.testing.servers.postgres import PostgresServer
 
 SEED = os.environ.get("CHAOS_SEED", "1")
 
@@ -18,11 +20,11 @@ def chaos(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=280)
 
 
-@pytest.mark.timeout(300)
-def test_a_storm_of_kills_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = tmp_path / "report.json"
-    arguments = ["--kills", "200", "--seconds", "30", "--seed", SEED, "--folder", str(tmp_path), "--json", str(report)]
-    run = chaos("-m", "headrace.testing.chaos", *arguments)
+def storm(folder: Path, storage: str, *arguments: str) -> Outcome:
+    """What came of a short one, in which nothing may happen that may not."""
+    report = folder / "report.json"
+    options = ["--seed", SEED, "--folder", str(folder), "--json", str(report)]
+    run = chaos("-m", "headrace.testing.chaos", "--storage", storage, *arguments, *options)
     *_, line = run.stdout.splitlines() or [""]
     if run.returncode:
         pytest.fail(f"{run.stdout}\n{run.stderr}", pytrace=False)
@@ -30,14 +32,36 @@ def test_a_storm_of_kills_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFi
     told = msgspec.json.decode(report.read_bytes(), type=Report)
     assert told.line == line
     total = told.total
-    assert total.faults["kills"] > 40, "it was a storm"
     assert {name for name in total.faults if name.startswith("kills of")} >= {"kills of worker", "kills of producer"}
-    assert total.counts["acknowledged"] > 300
     assert total.counts["crashes"] > 0
     assert (total.counts["lost"], total.counts["double_completions"]) == (0, 0)
-    assert not list(tmp_path.glob("headrace-chaos-*")), "where all went well nothing is left behind"
+    assert not list(folder.glob("headrace-chaos-*")), "where all went well nothing is left behind"
+    return total
+
+
+@pytest.mark.timeout(300)
+def test_a_storm_of_kills_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    total = storm(tmp_path, "sqlite", "--kills", "200", "--seconds", "30")
+    assert total.faults["kills"] > 40, "it was a storm"
+    assert total.counts["acknowledged"] > 300
     with capsys.disabled():
-        print(f"\n{line}")
+        print(f"\n{total.line}")
+
+
+@pytest.mark.timeout(300)
+def test_a_storm_over_a_server_that_crashes_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], missing: Callable[[str, str], None]
+) -> None:
+    if PostgresServer.find() is None:
+        missing("Postgres", "apt-get install postgresql")
+    total = storm(tmp_path, "postgres", "--kills", "80", "--seconds", "35")
+    assert total.faults["kills"] > 30, "it was a storm"
+    assert total.faults["restarts"] > 4
+    assert total.faults["terminations"] + total.faults["cuts"] > 0
+    assert total.counts["acknowledged"] > 100
+    assert total.counts["refused with StoreUnreachable"] > 0
+    with capsys.disabled():
+        print(f"\n{total.line}")
 
 
 TOO_EARLY = """
@@ -75,3 +99,32 @@ def test_a_store_that_promises_too_early_is_found_out(tmp_path: Path) -> None:
     (kept,) = [line.removeprefix("ledgers and store: ") for line in lines if line.startswith("ledgers and store: ")]
     assert list((Path(kept) / "ledgers").glob("producer-*.jsonl"))
     assert (Path(kept) / "store" / "jobs.db").exists()
+
+
+DONE_AND_REFUSED = """
+import sys
+from headrace.model.errors import StoreUnreachable
+from headrace.storage.sqlite import SqliteStorage
+from headrace.testing.chaos.__main__ import main
+
+insert, calls = SqliteStorage.insert, []
+
+async def refuse(self, jobs, puts=()):
+    receipts = await insert(self, jobs, puts)
+    calls.append(jobs)
+    if len(calls) % 9 == 0:
+        raise StoreUnreachable("here", "an answer was lost, and taken for a refusal")
+    return receipts
+
+SqliteStorage.insert = refuse
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_store_that_takes_a_lost_answer_for_a_refusal_is_found_out(tmp_path: Path) -> None:
+    run = chaos("-c", DONE_AND_REFUSED, "--kills", "25", "--seed", SEED, "--folder", str(tmp_path))
+    assert run.returncode == 1, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[-1].endswith("FAIL")
+    assert any(line.startswith("ghost: ") and "the calls that asked for it left nothing" in line for line in lines)
