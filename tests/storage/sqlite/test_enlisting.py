@@ -1,5 +1,6 @@
 """Inside a transaction on the caller's own connection to the file: what is refused, and what counts."""
 
+# ruff: noqa: ASYNC240 - a test's loop has nothing else to do while it looks at a file
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +31,10 @@ from headrace.model.state import State
 from headrace.storage.contract import AsyncEnlisted, Enlisted, Enlisting
 from headrace.storage.memory import MemoryStorage
 from headrace.storage.sqlite import SqliteStorage, inserting, wal
+from headrace.storage.sqlite.checkpoint import Checkpointer
+from headrace.storage.sqlite.connecting import connect_writer
 from headrace.storage.sqlite.migrating import LATEST
+from headrace.storage.sqlite.turn import Turn
 from headrace.system.clock import ManualClock
 from headrace.testing.conformance.stage import Stage
 
@@ -382,3 +386,23 @@ async def test_inside_atomic(stage: Stage, storage: SqliteStorage, django_alias:
     with pytest.raises(ZeroDivisionError):
         insert_and_fail()
     assert await counted(stage) == {("q", State.PENDING): 2}
+
+
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+async def test_no_checkpoint_goes_on_beside_a_transaction_of_the_callers(
+    stage: Stage, storage: SqliteStorage, connection: sqlite3.Connection, path: Path
+) -> None:
+    await stage.enqueue()
+    ours = connect_writer(str(path), durable=True)
+    checkpointer = Checkpointer(str(path), Turn(None))
+    within(storage, connection).insert([stage.new()])
+    before = path.stat().st_mtime_ns
+    assert not checkpointer._checkpoint(ours, "RESTART")
+    assert path.stat().st_mtime_ns == before
+    connection.commit()
+    assert checkpointer._checkpoint(ours, "RESTART")
+    assert path.stat().st_mtime_ns > before
+    assert not ours.in_transaction
+    ours.close()

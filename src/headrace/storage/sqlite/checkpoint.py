@@ -55,6 +55,10 @@ class Checkpointer:
             return False
         try:
             with suppress(sqlite3.Error):
+                # A transaction of the user's own knows no turn. While it has the lock, this would become a checkpoint
+                # of the kind that goes on beside a commit.
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
                 busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
                 return not busy
             return False
