@@ -12,8 +12,11 @@ from shell import Shell
 from headrace import State
 from headrace.storage.sqlite import SqliteStorage
 from headrace.storage.sqlite.migrating import LATEST
+from headrace.system.clock import SystemClock
+from headrace.system.ids import Ids
 
-UNKNOWN = "01a2021c-617a-734e-9f93-bd7ca1a4c633"
+UNKNOWN = Ids(SystemClock()).new()
+"""Too young to have been removed."""
 EVIL = "\x1b]0;title\x07[bold red]:smile:\u202e\x9b2J"
 
 
