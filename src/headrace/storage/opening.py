@@ -1,11 +1,14 @@
 """URL -> storage. A backend is imported only when a URL asks for it."""
 
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from headrace.model.errors import BackendNotAvailable, DriverMissing, InvalidURL
 from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 
+_PASSWORD = re.compile("^([^:@]*):.*@", re.DOTALL)
+_PASSWORD_OPTION = re.compile("([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
 AVAILABLE = ("memory:", "sqlite:///path", "postgresql://user@host/database")
 
 
@@ -38,6 +41,8 @@ def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patien
 
 
 def _open_postgres(url: str, clock: Clock, auto_migrate: bool | None, patience: float) -> Storage:
+    if not _has_ports(url.partition("://")[2]):
+        raise InvalidURL(redact(url), "its port is no number; in a password, / is written as %2F, ? as %3F, # as %23")
     try:
         from headrace.storage.postgres import PostgresStorage
         from headrace.storage.postgres.settings import read_url
@@ -54,12 +59,18 @@ def _open_postgres(url: str, clock: Clock, auto_migrate: bool | None, patience: 
 
 
 def redact(url: str) -> str:
-    """The URL without its password: fit for messages, logs and listings."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}"))
+    """The URL without its password: fit for messages, logs and listings. Also where the URL is not well formed, as it
+    is with a password whose special characters were not written with ``%``: rather too much is hidden then."""
+    scheme, separator, rest = url.partition("://")
+    if not rest.startswith("/") and ("@" in rest.partition("?")[0] or not _has_ports(rest)):
+        rest = _PASSWORD.sub(r"\1:***@", rest)
+    return scheme + separator + _PASSWORD_OPTION.sub(r"\1***", rest)
+
+
+def _has_ports(rest: str) -> bool:
+    """Whether what stands behind the colons of the hosts can be ports."""
+    hosts = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    return all(port.isdigit() for port in re.findall(r":([^:,\]]*)(?:,|$)", hosts))
 
 
 def _sqlite_path(url: str, host: str, path: str) -> str:

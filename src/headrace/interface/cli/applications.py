@@ -1,5 +1,6 @@
 """Finding the app or the store that a command is about."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -51,17 +52,29 @@ def _apps_of(module_name: str) -> str:
 def open_app(reference: str | None, storage: str | None, *, creates: bool = False) -> Headrace:
     """The app named, else one on the storage URL given, else on ``HEADRACE_URL``; nothing is opened yet.
 
-    A store in this command's own memory is refused, and so is, unless the command ``creates`` one, a file that isn't
-    there: a mistyped path should not look like an empty store.
+    A store in this command's own memory is refused, and so is, unless the command ``creates`` one, a file or a schema
+    that isn't there: a mistyped path should not look like an empty store.
     """
     if reference is not None and storage is not None:
         raise UsageError("give module:app or --storage, not both: an app knows its own storage")
     app = Headrace(storage) if reference is None else load_app(reference)
     refuse_memory(app)
-    path = file_of(app.config.url)
-    if not creates and path is not None and not os.path.exists(path):
-        raise StoreUnreachable(path, f"there is no such file{_hint(reference, storage)}")
+    if not creates:
+        path = file_of(app.config.url)
+        if path is not None and not os.path.exists(path):
+            raise StoreUnreachable(path, f"there is no such file{_hint(reference, storage)}")
+        if is_postgres(app.config.url):
+            _check_schema(app)
     return app
+
+
+def _check_schema(app: Headrace) -> None:
+    from headrace.storage.postgres.examining import examine
+    from headrace.storage.postgres.settings import read_url
+
+    settings = read_url(app.config.url, url_of(app))
+    if not asyncio.run(examine(settings, app.settings.patience)).is_there:
+        raise StoreUnreachable(settings.where, f"it has no schema {settings.schema}; headrace migrate makes it")
 
 
 def _hint(reference: str | None, storage: str | None) -> str:
@@ -83,6 +96,11 @@ def file_of(url: str) -> str | None:
     """The file behind a URL, where it names one."""
     parts = urlsplit(url)
     return unquote(parts.path[1:]) if parts.scheme == "sqlite" else None
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a URL leads to a server of that kind."""
+    return urlsplit(url).scheme in ("postgresql", "postgres")
 
 
 def split_reference(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:

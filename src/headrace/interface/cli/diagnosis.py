@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import headrace
 from headrace.interface.app import Headrace
-from headrace.interface.cli.applications import file_of, load_app, url_of
+from headrace.interface.cli.applications import file_of, is_postgres, load_app, url_of
 from headrace.interface.cli.exits import UsageError
 from headrace.interface.cli.output import Json, moment, plural
 from headrace.model.errors import HeadraceError, SchemaTooNew, SchemaTooOld
@@ -46,14 +46,9 @@ async def examine(reference: str | None, storage: str | None) -> Diagnosis:
     found.facts["promise"] = store.capabilities.promise
     if not store.capabilities.durable:
         found.warnings.append("jobs live in the memory of one process, and are lost when it ends")
-    path = file_of(app.config.url)
-    if path is not None:
-        found.warnings += [*_sqlite_warnings(), *_file_warnings(path)]
-        if not _is_there(path):
-            found.warnings.append(f"{path} is not there yet: the first enqueue or worker makes it")
-            return found
     try:
-        await _examine_store(app, store, found)
+        if await _is_there(app, found):
+            await _examine_store(app, store, found)
     except HeadraceError as error:
         found.error = error
         if isinstance(error, SchemaTooOld | SchemaTooNew):
@@ -77,13 +72,28 @@ def _installed(package: str) -> str:
         return "unknown"
 
 
-def _sqlite_warnings() -> Sequence[str]:
-    from headrace.storage.sqlite import sqlite_warnings
+async def _is_there(app: Headrace, found: Diagnosis) -> bool:
+    """Whether there is a store to be opened, which would make one; what else can be told of its place stands in
+    ``found``."""
+    path = file_of(app.config.url)
+    if path is not None:
+        from headrace.storage.sqlite import sqlite_warnings
 
-    return sqlite_warnings()
+        found.warnings += [*sqlite_warnings(), *_file_warnings(path)]
+        if not _exists(path):
+            found.warnings.append(f"{path} is not there yet: the first enqueue or worker makes it")
+            return False
+    if is_postgres(app.config.url):
+        from headrace.storage.postgres import examining, settings
+
+        looked = await examining.examine(settings.read_url(app.config.url, url_of(app)), app.settings.patience)
+        found.facts |= {"asyncpg": _installed("asyncpg"), **looked.facts}
+        found.warnings += looked.warnings
+        return looked.is_there
+    return True
 
 
-def _is_there(path: str) -> bool:
+def _exists(path: str) -> bool:
     return os.path.exists(path)
 
 

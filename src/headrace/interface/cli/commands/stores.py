@@ -13,22 +13,26 @@ from headrace.interface.cli.options import AppReference, AsJson, StorageUrl
 from headrace.interface.cli.output import complain, plural, print_fields, print_json, say
 from headrace.storage.opening import open_url
 
+Post = Annotated[
+    bool, typer.Option("--post", help="Also do what is only safe once no older version works on the store.")
+]
 
-def migrate(app: AppReference = None, storage: StorageUrl = None, as_json: AsJson = False) -> None:
+
+def migrate(app: AppReference = None, storage: StorageUrl = None, post: Post = False, as_json: AsJson = False) -> None:
     """Bring the store's schema up to date. Safe beside running workers, and when run twice."""
     opened = open_app(app, storage, creates=True)
-    schema = asyncio.run(_migrate(opened))
+    schema = asyncio.run(_migrate(opened, post=post))
     if as_json:
         print_json({"storage": url_of(opened), "schema": schema})
     else:
         say(f"{url_of(opened)} has schema {schema}")
 
 
-async def _migrate(app: Headrace) -> int:
+async def _migrate(app: Headrace, *, post: bool) -> int:
     store = open_url(app.config.url, clock=app.clock, auto_migrate=True, patience=app.settings.patience)
     await store.open()
     try:
-        return await store.migrate()
+        return await store.migrate(post=post)
     finally:
         await store.close()
 
