@@ -20,9 +20,10 @@ class Detour:
         """All its connections, now."""
         return self._ask("cut")
 
-    def drop_answers(self, number: int) -> bool:
-        """The next so many statements are done, and instead of an answer their connections are cut."""
-        return self._ask(f"drop_answers {number}")
+    def drop_answers(self, number: int, text: str) -> bool:
+        """The next so many statements with this text in them are done, and instead of an answer their connections are
+        cut."""
+        return self._ask(f"drop_answers {number} {text}")
 
     def close(self) -> None:
         """End it."""

@@ -25,6 +25,8 @@ _SOME = 0.3
 """The share of connections that the server ends, where it does not end them all."""
 _MOST_DROPPED = 6
 """Answers that are dropped after what was asked for was done."""
+_DROPPED = ("INSERT INTO headrace.jobs", "INSERT INTO headrace.jobs", "UPDATE headrace.jobs", "")
+"""Of what: of enqueues, of claims and completions, of anything."""
 _TERMINATE = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < {share}
@@ -126,7 +128,7 @@ class PostgresBackend:
         assert self._detour is not None
         if storm.dice.chance(0.3):
             return self._detour.cut()
-        return self._detour.drop_answers(storm.dice.whole(1, _MOST_DROPPED))
+        return self._detour.drop_answers(storm.dice.whole(1, _MOST_DROPPED), storm.dice.pick(_DROPPED))
 
 
 def _name(url: str) -> str:
