@@ -289,7 +289,7 @@ def telling() -> str:
     return table(("method", "meaning"), [(code(signature(each, "current().", 1000)), summary(each)) for each in made])
 
 
-_OF_CURRENT = ("progress", "then")
+_OF_CURRENT = ("progress", "then", "complete_in", "acomplete_in")
 
 
 # --- options, errors, events, commands -------------------------------------------------------------------------------
@@ -488,6 +488,7 @@ def chaos_verdicts() -> str:
             "kills",
             "stops",
             "SIGTERM storms",
+            "server restarts",
             "jobs promised",
             "lost",
             "completed twice",
@@ -507,6 +508,7 @@ def chaos_row(run: Outcome) -> Sequence[str]:
         faults.get("kills", 0),
         faults.get("stop", 0),
         faults.get("terms", 0),
+        faults.get("restarts", 0),
         counts["acknowledged"],
         counts["lost"],
         counts["double_completions"],
@@ -529,7 +531,7 @@ def chaos_runs() -> str:
             if name.startswith("kills of ")
         ]
         whom = ", ".join(f"{number:,} {role}" for role, number in sorted(killed, key=lambda one: -one[1]))
-        versions = [f"{name} {made[name]}" for name in ("sqlite", "postgres") if name in made]
+        versions = [f"{name} {made[name]}" for name in ("sqlite", "postgres", "asyncpg") if name in made]
         where = ", ".join([f"Python {run.python}", *versions, f"Linux {made['kernel']}", made["machine"]])
         parts.append(
             f"`{report.request.command}`, commit `{run.commit}`, {made['cores']} cores, {where}: "
