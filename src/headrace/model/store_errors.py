@@ -114,7 +114,7 @@ class StoreUnreachable(StoreError):
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where} can't be reached: {why}; nothing was changed")
-        self.where = where
+        self.where, self.why = where, why
 
 
 class AnswerLost(StoreError):

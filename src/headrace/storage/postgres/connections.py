@@ -23,8 +23,8 @@ ANSWERING = 5.0
 """Seconds that an answer may take beyond ``patience``, so that the server's own word for a lock comes first."""
 _STATEMENTS = 200
 """Kept prepared on each connection: more than there are."""
-_CONNECTING = 5.0
-"""Seconds."""
+_CONNECTING = (1.0, 5.0)
+"""Seconds that it may take, between these as ``patience`` says."""
 _LONG_IDLE = 120.0
 """Seconds. What lies between may have forgotten a connection that was silent for longer, and tells nobody."""
 
@@ -36,7 +36,7 @@ async def connect(settings: Settings, patience: float) -> Connection:
         told = {"application_name": "headrace", "jit": "off", **waiting_bounds(patience)}
     return await driver.connect(
         settings.dsn,
-        timeout=min(_CONNECTING, patience),
+        timeout=min(max(patience, _CONNECTING[0]), _CONNECTING[1]),
         settings=told,
         statements=0 if settings.pooler else _STATEMENTS,
     )
@@ -80,7 +80,7 @@ class Connections:
         return connection
 
     async def _find(self) -> Connection:
-        until = asyncio.get_running_loop().time() + self._patience
+        until = asyncio.get_running_loop().time() + max(self._patience, _CONNECTING[0])
         while True:
             if self._closed:
                 raise AppClosed

@@ -75,7 +75,8 @@ class Insistence(Generic[T]):
         """What an error of this try means where an earlier one may have been done."""
         if self._doubt is None:
             return error
-        return AnswerLost(self._doubt.told.where, f"{self._doubt.told}; then {error}")
+        why = error.why if isinstance(error, StoreUnreachable) else type(error).__name__
+        return AnswerLost(self._doubt.told.where, f"{self._doubt.told.why}, and then, at the next try: {why}")
 
 
 async def reach(pace: Pace, call: Callable[[], Awaitable[T]], patience: float) -> T:
