@@ -14,7 +14,12 @@ AVAILABLE = ("memory:", "sqlite:///path", "postgresql://user@host/database")
 
 def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patience: float = 10.0) -> Storage:
     """The storage behind a URL, not opened yet; BackendNotAvailable or InvalidURL."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whose text quotes the password
+        raise InvalidURL(
+            redact(url), "it is not well formed; in a password, special characters are written with %"
+        ) from None
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     match parts.scheme:
         case "memory":
