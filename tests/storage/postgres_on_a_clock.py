@@ -45,7 +45,7 @@ class StorageOnAClock(PostgresStorage):
             await self._ear.hears.wait()
 
 
-def storage_on(url: str, clock: Clock, *, user: str | None = None) -> StorageOnAClock:
+def storage_on(url: str, clock: Clock) -> StorageOnAClock:
     """A handle on the store of that database."""
     settings = read_url(f"{url}?schema={SCHEMA}", url)
     return StorageOnAClock(settings, clock=clock, prepare=Hands(clock).set)

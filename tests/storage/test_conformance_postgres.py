@@ -1,11 +1,15 @@
-"""Postgres keeps the storage contract."""
+"""Postgres keeps the storage contract, for a user who has no more rights than the shipped role of workers."""
+
+from collections.abc import Iterator
 
 import pytest
-from postgres_on_a_clock import StorageOnAClock, empty_store, make_store, storage_on
+from postgres_on_a_clock import SCHEMA, StorageOnAClock, empty_store, make_store, storage_on
+from postgres_roles import roles
 
 from headrace.system.clock import ManualClock
 from headrace.testing.conformance.everything import *  # noqa: F403 - the suite is these classes, and pytest collects them
 from headrace.testing.conformance.family import StorageFactory
+from headrace.testing.servers.databases import Postgres
 
 
 @pytest.fixture(scope="session")
@@ -15,11 +19,18 @@ def store(postgres_url: str) -> str:
     return postgres_url
 
 
+@pytest.fixture(scope="session")
+def worker(store: str, postgres_server: Postgres) -> Iterator[str]:
+    """The same, as a worker reaches it."""
+    with roles(postgres_server, store, SCHEMA) as urls:
+        yield urls["worker"]
+
+
 @pytest.fixture
-def storage_factory(store: str) -> StorageFactory:
+def storage_factory(store: str, worker: str) -> StorageFactory:
     empty_store(store)
 
     def make(clock: ManualClock) -> StorageOnAClock:
-        return storage_on(store, clock)
+        return storage_on(worker, clock)
 
     return make

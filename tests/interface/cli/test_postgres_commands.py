@@ -13,6 +13,7 @@ from headrace.storage.postgres import PostgresStorage
 from headrace.storage.postgres.schema import MIGRATIONS, Step
 from headrace.system.clock import ManualClock
 from headrace.testing.servers.databases import Postgres
+from postgres_roles import roles
 
 SECRET = "geheim"
 NEXT = {
@@ -187,6 +188,23 @@ def test_a_newer_store_ends_with_3_and_nothing_is_written(
         assert "has schema 2, this version knows up to 1; upgrade headrace" in ran.err
     assert postgres_server.run_sql(written, database) == before
     assert steps(postgres_server, database) == ["1|f", "2|f", "2|t"]
+
+
+# --- who only reads --------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_may_use_all_commands_that_look(shell: Shell, url: str, postgres_server: Postgres) -> None:
+    job_id = shell("enqueue", "email", "--json").json["id"]
+    with roles(postgres_server, url) as urls:
+        looks = ["stats", "jobs", "queues", "workers", "schedules", "dead", "doctor", f"show {job_id}", f"why {job_id}"]
+        for look in looks:
+            ran = shell(*look.split(), "--storage", urls["reader"])
+            assert ran.code == 0, f"{look}: {ran.err}"
+        for change in (f"cancel {job_id}", "enqueue email", "prune --yes", "queues pause default"):
+            ran = shell(*change.split(), "--storage", urls["reader"])
+            assert ran.code == 4, f"{change}: {ran.out}{ran.err}"
+            assert "permission denied for table" in ran.err
+        assert shell("show", job_id, "--json").json["state"] == "pending"
 
 
 # --- passwords -------------------------------------------------------------------------------------------------------
