@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from headrace.model.job import Job, NewJob
 from headrace.storage.contract import Filter
+from headrace.storage.opening import redact
 from headrace.storage.postgres import PostgresStorage
 from headrace.storage.postgres.settings import read_url
 from headrace.system.clock import SystemClock
@@ -26,7 +27,8 @@ def new_job(**fields: Any) -> NewJob:
 
 def storage_at(url: str, *, patience: float = 2.0, options: str = "") -> PostgresStorage:
     """A handle, not opened yet, on a store of its own beside those of other tests."""
-    return PostgresStorage(read_url(f"{url}?schema={SCHEMA}{options and '&'}{options}", url), patience=patience)
+    whole = f"{url}?schema={SCHEMA}{options and '&'}{options}"
+    return PostgresStorage(read_url(whole, redact(whole)), patience=patience)
 
 
 def behind(url: str, port: int) -> str:
