@@ -9,6 +9,7 @@ from headrace.model.change import order
 from headrace.model.job import Job
 from headrace.model.record import QueueControl
 from headrace.storage.contract import Demand
+from headrace.storage.postgres.front import Front
 from headrace.storage.postgres.queries import load_queries
 from headrace.storage.postgres.rows import job_of
 from headrace.storage.postgres.statement import Row, Statement, Steps
@@ -19,25 +20,35 @@ PROMOTED = 1000
 
 _CLAIM, _INSERT = load_queries("claim"), load_queries("insert")
 _NO_CONTROL = QueueControl()
-_BESIDE = 4
-"""Columns beside those of a job: the moment, and what is in the way."""
+_BESIDE = 5
+"""Columns beside those of a job: the moment, what is in the way, and how long the way was."""
 
 Slow = Mapping[str, bool]
 """Queues in which something is in the way, and whether jobs of theirs are due that are not pending yet."""
 
 
-def claim(told: Told, worker: str, demands: Sequence[Demand]) -> Steps[list[Job] | Slow]:
+def claim(
+    told: Told, worker: str, demands: Sequence[Demand], front: Front, monotonic: float
+) -> Steps[list[Job] | Slow]:
     """The jobs; or, with nothing changed, which queues want a transaction."""
     demands = merged(demands)
-    queues, rooms = [demand.queue for demand in demands], [demand.limit for demand in demands]
-    rows = yield Statement(_CLAIM["claim"], (told.latest, worker, queues, rooms))
+    rows = yield Statement(_CLAIM["claim"], (told.latest, worker, *_columns(demands, front, monotonic)))
     told.now = rows[0][0]
     if rows[0][1] is not None:
         slow = {row[1]: bool(row[2]) for row in rows}
         return [] if _all_rest(told, demands, rows) else slow
-    if rows[0][_BESIDE] is None:
-        return []
-    return _in_order([job_of(row[_BESIDE:]) for row in rows], demands)
+    jobs = [] if rows[0][_BESIDE] is None else [job_of(row[_BESIDE:]) for row in rows]
+    for demand in demands:
+        front.note(demand, [job for job in jobs if job.queue == demand.queue], rows[0][4] or 0, monotonic)
+    return _in_order(jobs, demands)
+
+
+def _columns(demands: Sequence[Demand], front: Front, monotonic: float) -> tuple[list[object], ...]:
+    queues = [demand.queue for demand in demands]
+    wholes = [front.is_whole(queue, monotonic) for queue in queues]
+    stretches = [(queue, *stretch) for queue in queues for stretch in front.stretches(queue, monotonic)]
+    rooms = [demand.limit for demand in demands]
+    return (list(queues), list(rooms), list(wholes), *map(list, zip(*stretches, strict=True)))
 
 
 def claim_slowly(told: Told, worker: str, demands: Sequence[Demand], slow: Slow) -> Steps[list[Job]]:

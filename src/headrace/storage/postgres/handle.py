@@ -12,6 +12,7 @@ from headrace.storage.postgres.connections import Connections, Prepare
 from headrace.storage.postgres.driver import Connection
 from headrace.storage.postgres.driving import Driver
 from headrace.storage.postgres.enlisting import Enlistment
+from headrace.storage.postgres.front import Front
 from headrace.storage.postgres.insisting import Insistence, reach
 from headrace.storage.postgres.listening import Crier, Ear, Hub
 from headrace.storage.postgres.schema import MIGRATIONS, Step
@@ -47,6 +48,7 @@ class Handle:
         self._clock, self._prepare = clock or SystemClock(), prepare
         self._latest = latest or Latest()
         self._migrations = migrations
+        self._front = Front()
         self._enlistment = Enlistment(settings, self._latest, patience)
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -40,10 +40,19 @@ class PostgresStorage(Handle):
             raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.why}") from error
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
-        found = await self._write(lambda told: claiming.claim(told, worker, demands))
+        if not demands:
+            return []
+        now = self._clock.monotonic()
+        whole = all(self._front.is_whole(demand.queue, now) for demand in demands)
+        found = await self._claim_at_once(worker, demands, now)
+        if not found and not whole:  # nothing behind the front that we knew: then look ahead of it
+            found = await self._claim_at_once(worker, demands, now)
         if isinstance(found, list):
             return found
         return await self._transact(lambda told: claiming.claim_slowly(told, worker, demands, found))
+
+    async def _claim_at_once(self, worker: str, demands: Sequence[Demand], now: float) -> list[Job] | claiming.Slow:
+        return await self._write(lambda told: claiming.claim(told, worker, demands, self._front, now))
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
         return await self._transact(lambda told: leasing.beat(told, worker, holding, ttl))

@@ -5,7 +5,7 @@ held AS MATERIALIZED (
     FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[]), CAST($5 AS text[]), CAST($6 AS text[]))
         AS given (id, generation, result, result_error)
     JOIN {schema}.jobs ON jobs.id = given.id::uuid
-    WHERE jobs.state = 'running' AND jobs.worker = $2 AND jobs.generation = given.generation
+    WHERE jobs.state || '' = 'running' AND jobs.worker || '' = $2 AND jobs.generation = given.generation
     ORDER BY jobs.id
     FOR UPDATE OF jobs
 ),

@@ -1,14 +1,17 @@
 -- name: claim
-WITH moment AS MATERIALIZED {moment},
+WITH moment AS MATERIALIZED (
+    SELECT present.*, pg_stat_get_xact_tuples_returned('{schema}.jobs_pending'::regclass) AS walked
+    FROM {moment} AS present
+),
 ready AS MATERIALIZED (
     SELECT wanted.queue, wanted.room,
-        EXISTS (
-            SELECT FROM {schema}.jobs
+        CASE WHEN wanted.whole THEN (
+            SELECT jobs.due_at FROM {schema}.jobs
             WHERE jobs.state IN ('scheduled', 'retrying') AND jobs.queue = wanted.queue
-                AND jobs.due_at <= (SELECT now FROM moment)
-        ) AS due,
+            ORDER BY jobs.due_at, jobs.id LIMIT 1
+        ) <= (SELECT now FROM moment) END AS due,
         control.value AS control
-    FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[])) AS wanted (queue, room)
+    FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[]), CAST($5 AS boolean[])) AS wanted (queue, room, whole)
     LEFT JOIN {schema}.records AS control ON control.kind = 'queue' AND control.name = wanted.queue
         AND (control.lapses_at IS NULL OR control.lapses_at > (SELECT lease FROM moment))
     WHERE EXISTS (
@@ -20,13 +23,24 @@ slow AS MATERIALIZED (
     WHERE due OR (control::json ->> 'concurrency') IS NOT NULL OR (control::json ->> 'paused')::boolean
         OR (control::json ->> 'cools_until')::bigint > (SELECT now FROM moment)
 ),
+stretches AS MATERIALIZED (
+    SELECT queue, low, high, due_at, id::uuid AS id
+    FROM unnest(
+        CAST($6 AS text[]), CAST($7 AS integer[]), CAST($8 AS integer[]), CAST($9 AS bigint[]), CAST($10 AS text[])
+    ) AS given (queue, low, high, due_at, id)
+),
 picked AS MATERIALIZED (
-    SELECT found.* FROM ready CROSS JOIN LATERAL (
-        SELECT jobs.ctid AS place, jobs.id, jobs.queue, jobs.key, jobs.until FROM {schema}.jobs
-        WHERE jobs.state = 'pending' AND jobs.queue = ready.queue
-        ORDER BY jobs.priority, jobs.due_at, jobs.id LIMIT ready.room
-        FOR UPDATE SKIP LOCKED
-    ) AS found
+    SELECT taken.* FROM ready CROSS JOIN LATERAL (
+        SELECT found.* FROM stretches CROSS JOIN LATERAL (
+            SELECT jobs.ctid AS place, jobs.id, jobs.queue, jobs.key, jobs.until FROM {schema}.jobs
+            WHERE jobs.state = 'pending' AND jobs.queue = ready.queue AND jobs.priority <= stretches.high
+                AND (jobs.priority, jobs.due_at, jobs.id) > (stretches.low, stretches.due_at, stretches.id)
+            ORDER BY jobs.priority, jobs.due_at, jobs.id LIMIT ready.room
+            FOR UPDATE SKIP LOCKED
+        ) AS found
+        WHERE stretches.queue = ready.queue
+        LIMIT ready.room
+    ) AS taken
     WHERE NOT EXISTS (SELECT FROM slow)
 ),
 freed AS (
@@ -40,7 +54,8 @@ taken AS (
     WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
     RETURNING {job}
 )
-SELECT moment.now, slow.queue AS slow_queue, slow.due, slow.control, taken.*
+SELECT moment.now, slow.queue AS slow_queue, slow.due, slow.control,
+    pg_stat_get_xact_tuples_returned('{schema}.jobs_pending'::regclass) - moment.walked AS walked, taken.*
 FROM moment LEFT JOIN slow ON true LEFT JOIN taken ON true;
 
 -- name: controls

@@ -5,8 +5,10 @@ ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at;
 
 -- name: look
 SELECT jobs.id::text, jobs.generation, jobs.cancel_requested FROM {schema}.jobs
-WHERE jobs.state = 'running' AND jobs.worker = $1
-    AND (jobs.cancel_requested OR jobs.id = ANY (CAST(CAST($2 AS text[]) AS uuid[])));
+WHERE jobs.id = ANY (CAST(CAST($2 AS text[]) AS uuid[])) AND jobs.state || '' = 'running' AND jobs.worker || '' = $1
+UNION
+SELECT jobs.id::text, jobs.generation, jobs.cancel_requested FROM {schema}.jobs
+WHERE jobs.cancel_requested AND jobs.worker = $1 AND jobs.state || '' = 'running';
 
 -- name: leases
 SELECT workers.id, workers.ends_at - moment.lease
