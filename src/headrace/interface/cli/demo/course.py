@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headrace.interface.cli.demo.audit import Audit, take_audit
 from headrace.interface.cli.demo.ledger import Ledger, read_ledger
+from headrace.interface.cli.demo.patience import AWAY, Patience
 from headrace.interface.cli.demo.producer import Producer
 from headrace.interface.cli.demo.screen import Screen
 from headrace.interface.cli.demo.tasks import LEASE, QUEUE, Parts
@@ -42,6 +43,7 @@ class Course:
     def __init__(self, plan: Plan, parts: Parts, storage: Storage, screen: Screen) -> None:
         self._plan, self._parts, self._storage, self._screen = plan, parts, storage, screen
         self._clock = parts.app.clock
+        self._patience = Patience(self._clock, screen, _STALLED)
         self._total = len(plan.sources)
         """Jobs to be done, those included that an earlier run left on this storage."""
         self._before = 0
@@ -66,12 +68,12 @@ class Course:
                 await self._work(workforce, ledger)
         finally:
             await workforce.stop()
-        return await take_audit(
-            self._storage, read_ledger(self._plan.ledger), len(self._plan.sources), self._plan.folder
-        )
+        ids, expected = read_ledger(self._plan.ledger), len(self._plan.sources)
+        return await self._patience.ask(lambda: take_audit(self._storage, ids, expected, self._plan.folder))
 
     async def _work(self, workforce: Workforce, ledger: Ledger) -> None:
-        producing = asyncio.ensure_future(Producer(self._parts, self._plan.folder, ledger).run(self._plan.sources))
+        producer = Producer(self._parts, self._plan.folder, ledger, self._patience)
+        producing = asyncio.ensure_future(producer.run(self._plan.sources))
         told = False
         try:
             while not (producing.done() and await self._is_over()):
@@ -103,7 +105,8 @@ class Course:
             raise DemoStopped(f"no job was done for {_STALLED:.0f} s; {left:,} are left")
         self._screen.advance(self._done, self._total, now)
         if self._casualty is None and self._done >= self._total * _KILL_AT:
-            self._casualty = await workforce.kill_one(self._storage, ledger, now)
+            with suppress(*AWAY):  # the storage is away: later
+                self._casualty = await workforce.kill_one(self._storage, ledger, now)
             if self._casualty is not None:
                 self._tell_kill(self._casualty)
         elif self._casualty is not None:
@@ -117,7 +120,7 @@ class Course:
         """Final jobs in the demo's queue, and those that are not."""
         done = left = 0
         async with asyncio.timeout(_STALLED):
-            counts = await self._storage.count()
+            counts = await self._patience.ask(self._storage.count)
         for (queue, state), count in counts.items():
             if queue == QUEUE and state in FINAL:
                 done += count
@@ -144,7 +147,8 @@ class Course:
     async def _tell_rescue(self) -> None:
         if self._casualty is None or self._rescue_told:
             return
-        jobs = await self._storage.get([job.id for job in self._casualty.held])
+        held = [job.id for job in self._casualty.held]
+        jobs = await self._patience.ask(lambda: self._storage.get(held))
         if not all(job is not None and job.crashes for job in jobs):
             return
         self._rescue_told = True

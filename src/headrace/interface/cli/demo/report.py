@@ -32,11 +32,12 @@ def print_report(screen: Screen, audit: Audit, seconds: float) -> None:
 def print_next(screen: Screen, audit: Audit, url: str, folder: Path) -> None:
     """Three commands to go on with."""
     job_id = audit.rescued[0].id if audit.rescued else audit.symbols[0][0] if audit.symbols else None
-    store = f"--storage {shlex.quote(redact(url))}"
-    screen.show("What to try next")
-    commands = [f"headrace stats {store}", f"headrace jobs --state completed --limit 10 {store}"]
+    secret = redact(url) != url
+    store = "" if secret else f" --storage {shlex.quote(url)}"
+    screen.show(f"What to try next{', with the URL of the storage in HEADRACE_URL' if secret else ''}")
+    commands = [f"headrace stats{store}", f"headrace jobs --state completed --limit 10{store}"]
     if job_id is not None:
-        commands.append(f"headrace show {job_id} {store}")
+        commands.append(f"headrace show {job_id}{store}")
     screen.list(commands, "cyan")
     screen.show(f"All is kept in {folder}")
 

@@ -76,11 +76,14 @@ class Workforce:
             pid = roster.pid_of(self._folder, worker)
             if pid is None or not await self._program.freeze(pid):
                 continue
-            page = await storage.find(Filter(states=RUNNING, queue=QUEUE, worker=worker), limit=_MOST_RUNNING)
-            if page.jobs and all(job.id in acknowledged for job in page.jobs):
-                self._program.kill(pid)
+            dies = False
+            try:
+                page = await storage.find(Filter(states=RUNNING, queue=QUEUE, worker=worker), limit=_MOST_RUNNING)
+                dies = bool(page.jobs) and all(job.id in acknowledged for job in page.jobs)
+            finally:
+                self._program.kill(pid) if dies else self._program.thaw(pid)
+            if dies:
                 return Casualty(pid, list(page.jobs), now)
-            self._program.thaw(pid)
         return None
 
     async def stop(self) -> None:
