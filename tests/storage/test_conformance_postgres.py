@@ -20,17 +20,17 @@ def store(postgres_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def worker(store: str, postgres_server: Postgres) -> Iterator[str]:
+def workers_url(store: str, postgres_server: Postgres) -> Iterator[str]:
     """The same, as a worker reaches it."""
     with roles(postgres_server, store, SCHEMA) as urls:
         yield urls["worker"]
 
 
 @pytest.fixture
-def storage_factory(store: str, worker: str) -> StorageFactory:
+def storage_factory(store: str, workers_url: str) -> StorageFactory:
     empty_store(store)
 
     def make(clock: ManualClock) -> StorageOnAClock:
-        return storage_on(worker, clock)
+        return storage_on(workers_url, clock)
 
     return make
