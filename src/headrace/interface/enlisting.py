@@ -54,11 +54,11 @@ def checked(template: Template, new: NewJob, receipt: Receipt[Any]) -> Receipt[A
 
 def session_of(calls: Sequence[Call[Any]], session: object) -> object:
     """The one session for all of these calls, None without any; InvalidOption where some have another, or none."""
-    own = [call.template.session for call in calls]
-    named = [one for one in own if one is not None]
-    shared = session if session is not None or not named else named[0]
-    if any(one is not shared for one in named):
-        raise InvalidOption("session", next(one for one in named if one is not shared), _ONE)
-    if session is None and len(named) not in (0, len(own)):
-        raise InvalidOption("session", None, _ONE)
+    named = [own for call in calls if (own := call.template.session) is not None]
+    if not named:
+        return session
+    shared = named[0] if session is None else session
+    others = [own for own in named if own is not shared]
+    if others or (session is None and len(named) < len(calls)):
+        raise InvalidOption("session", others[0] if others else None, _ONE)
     return shared

@@ -83,7 +83,8 @@ class Jobs(Core):
 
     def sorted_out(self, calls: Sequence[Call[Any]], session: object) -> tuple[object, Sequence[NewJob]]:
         """The new jobs behind ``enqueue_many``, and the one session in which they are enqueued, if any."""
-        return session_of(calls, session), [call.make_within(self.ids.new()) for call in calls]
+        new = self.ids.new
+        return session_of(calls, session), [call.make_within(new()) for call in calls]
 
     async def ajob(self, job: JobReference) -> Job | None:
         """The job as stored, or None where the store doesn't know it."""
