@@ -59,7 +59,6 @@ def test_a_storm_over_a_server_that_crashes_loses_nothing(
     assert total.faults["restarts"] > 4
     assert total.faults["terminations"] + total.faults["cuts"] > 0
     assert total.counts["acknowledged"] > 100
-    assert total.counts["refused with StoreUnreachable"] > 0
     with capsys.disabled():
         print(f"\n{total.line}")
 

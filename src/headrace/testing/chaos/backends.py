@@ -26,6 +26,10 @@ class Backend(Protocol):
         """What can befall the store itself in a storm."""
         ...
 
+    def heal(self) -> None:
+        """From now on nothing of that befalls it. May be called again."""
+        ...
+
     def writer(self, url: str) -> int | None:
         """The process that holds the right to write at this moment, where that can be known."""
         ...
@@ -58,6 +62,9 @@ class SqliteBackend:
 
     def faults(self) -> Sequence[Fault]:
         return ()
+
+    def heal(self) -> None:
+        pass  # nothing did
 
     def writer(self, url: str) -> int | None:
         try:

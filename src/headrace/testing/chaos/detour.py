@@ -20,10 +20,13 @@ class Detour:
         """All its connections, now."""
         return self._ask("cut")
 
-    def drop_answers(self, number: int, text: str) -> bool:
-        """The next so many statements with this text in them are done, and instead of an answer their connections are
-        cut."""
-        return self._ask(f"drop_answers {number} {text}")
+    def lose_answers(self, length: int) -> bool:
+        """Each of its connections is cut in the middle of an answer: once so many more bytes of answers have come."""
+        return self._ask(f"cut_after {length} to_client existing")
+
+    def heal(self) -> bool:
+        """Nothing is cut any more."""
+        return self._ask("heal")
 
     def close(self) -> None:
         """End it."""

@@ -102,6 +102,7 @@ class Run:
         ships = storm.fleet
         self._tell("healing")
         self._scenario.heal(ships)
+        self._backend.heal()
         storm.calm()
         ships.end("producer", "operator")
         self._do(ships, "closer")

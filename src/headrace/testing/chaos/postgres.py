@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 _MODES: Sequence[Mode] = ("immediate", "immediate", "immediate", "fast")
 """How a server ends: three times out of four it crashes, and recovers."""
-_LONGEST = 1.0
-"""Seconds for which it is down at most, beyond what its start takes."""
+_DOWN: Sequence[tuple[float, float]] = (*[(0.0, 0.0)] * 5, *[(0.0, 1.0)] * 4, (3.5, 6.0))
+"""Between how many seconds it is down beyond what its start takes. The longest is longer than a lease, and than a call
+waits for a server."""
 _SOME = 0.3
 """The share of connections that the server ends, where it does not end them all."""
-_MOST_DROPPED = 6
-"""Answers that are dropped after what was asked for was done."""
-_DROPPED = ("INSERT INTO headrace.jobs", "INSERT INTO headrace.jobs", "UPDATE headrace.jobs", "")
-"""Of what: of enqueues, of claims and completions, of anything."""
+_FARTHEST = 2_000
+"""Bytes of answers that arrive at most before the rest is lost. An answer to an enqueue has some hundred."""
 _TERMINATE = """
 SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < {share}
@@ -67,11 +66,16 @@ class PostgresBackend:
             Fault("cuts", 26.0, self._cut),
         )
 
-    def integrity(self, url: str) -> str:
+    def heal(self) -> None:
         server = self._started()
         if server.pid is None:
             server.resume()
-        return find_damage(server, _name(url))
+        assert self._detour is not None
+        self._detour.heal()
+
+    def integrity(self, url: str) -> str:
+        self.heal()
+        return find_damage(self._started(), _name(url))
 
     def keep(self, url: str, folder: Path) -> None:
         """A dump of the database, and the server's log."""
@@ -103,15 +107,14 @@ class PostgresBackend:
     # --- faults ------------------------------------------------------------------------------------------------------
 
     def _restart(self, storm: "Storm") -> bool:
-        """Down for a moment, in which half of the time somebody is killed, and those who start find nobody there."""
+        """Down for a while, in which half of the time somebody is killed, and those who start find nobody there."""
         server, dice = self._started(), storm.dice
         server.stop(dice.pick(_MODES))
         try:
             if dice.chance(0.5):
                 storm.kill_one(dice.pick(("worker", "worker", "producer", "claimer")))
                 storm.man()
-            if dice.chance(0.5):
-                time.sleep(dice.between(0, _LONGEST))
+            time.sleep(dice.between(*dice.pick(_DOWN)))
         finally:
             server.resume()
         return True
@@ -124,11 +127,11 @@ class PostgresBackend:
             return False
 
     def _cut(self, storm: "Storm") -> bool:
-        """Of those that take the detour: at once, or as soon as something they asked for is done."""
+        """Connections of those that take the detour: now, or while an answer is on its way to them."""
         assert self._detour is not None
         if storm.dice.chance(0.3):
             return self._detour.cut()
-        return self._detour.drop_answers(storm.dice.whole(1, _MOST_DROPPED), storm.dice.pick(_DROPPED))
+        return self._detour.lose_answers(storm.dice.whole(0, _FARTHEST))
 
 
 def _name(url: str) -> str:
