@@ -10,7 +10,7 @@ from headrace.model.job import Job
 from headrace.model.retry import RetryPolicy
 from headrace.runtime.attempt import Attempt
 from headrace.runtime.coalescer import Coalescer
-from headrace.runtime.loop import Report
+from headrace.runtime.loop import SOON, Report
 from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
@@ -30,7 +30,7 @@ Settled = Callable[[Settlement, bool], None]
 Counted = Callable[[Sequence[Settlement], Sequence[Verdict]], None]
 """Told of all settlements of one call together, once each was told of: what is done here costs every job."""
 
-PAUSE = RetryPolicy.exponential(base=0.05, cap=5.0, jitter=0.5)
+PAUSE = RetryPolicy.exponential(base=0.05, cap=SOON, jitter=0.5)
 """Between two tries, for what has to be tried until the storage has answered."""
 
 

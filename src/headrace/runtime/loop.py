@@ -10,15 +10,27 @@ from headrace.system.ids import Entropy
 Report = Callable[[str, BaseException], None]
 """Told of an error that a loop survived: the loop's name, the error."""
 
-_PAUSE = RetryPolicy.exponential(base=0.1, cap=10.0, jitter=0.5)
+_LONGEST = 10.0
+"""Seconds between two tries of a step that goes on failing, give or take a half."""
+SOON = 1.5
+"""The same for one that others wait for: with what a storage itself waits between two tries to reach its server, it is
+done within five seconds once that is back."""
 
 
 class Loop:
     """Runs ``step`` until stopped. A step that fails is reported and tried again, later each time."""
 
-    def __init__(self, name: str, step: Callable[[], Awaitable[float]], entropy: Entropy, report: Report) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[float]],
+        entropy: Entropy,
+        report: Report,
+        longest: float = _LONGEST,
+    ) -> None:
         self.name = name
         self._step = step
+        self._pause = RetryPolicy.exponential(base=0.1, cap=longest, jitter=0.5)
         self._entropy = entropy
         self._report = report
         self._wake = asyncio.Event()
@@ -43,7 +55,7 @@ class Loop:
                 failures = 0
             except Exception as error:
                 failures += 1
-                delay = _PAUSE.delay(failures, self._entropy())
+                delay = self._pause.delay(failures, self._entropy())
                 self._report(self.name, error)
             if delay > 0 and not self._stopped:
                 await wait_for(self._wake, delay)

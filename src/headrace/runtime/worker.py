@@ -31,7 +31,7 @@ from headrace.runtime.heart import Heart
 from headrace.runtime.housekeeping import Housekeeping, Step
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.limiter import Limiter
-from headrace.runtime.loop import Loop, loop_turns
+from headrace.runtime.loop import SOON, Loop, loop_turns
 from headrace.runtime.narrator import Narrator
 from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.process import run_assignment
@@ -87,8 +87,9 @@ class Worker:
         self._producer = self._make_producer(registry)
         self._followups = Followups(storage, self._narrator, around.report)
         self._housekeeping = self._make_housekeeping(registry)
-        own = {"producer": self._producer.step, "ear": self._producer.hear, "sharer": self._sharer.step}
-        self._loops = self._make_loops(own | dict(self._housekeeping.steps))
+        claiming = Loop("producer", self._producer.step, around.entropy, around.report, SOON)
+        own = {"ear": self._producer.hear, "sharer": self._sharer.step}
+        self._loops = [claiming, *self._make_loops(own | dict(self._housekeeping.steps))]
         self._lasting = [*self._make_loops(self._housekeeping.lasting), self._notes]
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None

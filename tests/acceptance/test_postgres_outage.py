@@ -1,0 +1,48 @@
+"""A server that goes away under a fleet of workers, and comes back: nothing is lost, nobody stays silent, and nobody
+knocks too often meanwhile.
+
+``make outage`` takes a minute with 32 workers and 10,000 jobs due, and keeps its figures.
+"""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from outage import SECRET, Kind, Outcome, Plan, run
+
+CLAIMS_RESUME = 5.0
+"""Seconds."""
+FIGURES = Path(__file__).parents[2] / "docs" / "explanation" / "data" / "outage-postgres.json"
+
+
+def check(outcome: Outcome) -> None:
+    assert outcome.last_worker <= CLAIMS_RESUME, outcome
+    assert 0 < outcome.tries <= outcome.most_tries, outcome
+
+
+@pytest.mark.parametrize("kind", ["refuses", "swallows"])
+def test_every_worker_claims_again_within_five_seconds(
+    kind: Kind, fresh_postgres: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    plan = Plan(workers=8, jobs=1000, seconds=6.0, kind=kind)
+    outcome = asyncio.run(run(plan, fresh_postgres, within=30.0))
+    check(outcome)
+    assert outcome.crashes == outcome.ran_twice == 0
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.skipif(not os.environ.get("HEADRACE_OUTAGE"), reason="takes minutes: make outage")
+@pytest.mark.timeout(900)
+def test_a_minute_with_ten_thousand_jobs_due(fresh_postgres: str) -> None:
+    kinds: tuple[Kind, ...] = ("refuses", "swallows")
+    outcomes = [
+        asyncio.run(run(Plan(workers=32, jobs=10_000, seconds=60.0, kind=kind), fresh_postgres, within=120.0))
+        for kind in kinds
+    ]
+    FIGURES.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=2) + b"\n")
+    for outcome in outcomes:
+        check(outcome)
