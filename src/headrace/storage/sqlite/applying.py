@@ -7,6 +7,7 @@ import msgspec
 from headrace.model.change import APPLIED, MISSING, STALE, Change, Held, Patch, Status, Verdict, passes, patched
 from headrace.model.job import Job, NewJob, Until
 from headrace.model.state import FINAL, State
+from headrace.storage.batching import Finish, commute, finish_of
 from headrace.storage.sqlite import keys
 from headrace.storage.sqlite.inserting import insert_jobs
 from headrace.storage.sqlite.queries import load_queries
@@ -18,22 +19,19 @@ _APPLY = load_queries("apply")
 _RUNNING, _PENDING, _COMPLETED = State.RUNNING, State.PENDING, State.COMPLETED
 _fenced = msgspec.json.Decoder(list[tuple[str, int, int, int]])
 
-_Shape = tuple[str, State, str | None, bool]
-"""Worker, final state, reason, and whether the key is released: what finishes together."""
-
 
 def apply(transaction: Transaction, changes: Sequence[Change]) -> list[Verdict]:
     """Each change against what the ones before it left."""
-    shapes = [_shape(change) for change in changes]
-    if len({change.job_id for change in changes}) < len(changes) or not _commute(changes):
+    finishes = [finish_of(change) for change in changes]
+    if len({change.job_id for change in changes}) < len(changes) or not commute(changes):
         return _Sequence(transaction, changes).apply()
-    together: dict[_Shape, list[int]] = {}
+    together: dict[Finish, list[int]] = {}
     alone: list[int] = []
-    for place, shape in enumerate(shapes):
-        (alone if shape is None else together.setdefault(shape, [])).append(place)
+    for place, finish in enumerate(finishes):
+        (alone if finish is None else together.setdefault(finish, [])).append(place)
     verdicts = [APPLIED] * len(changes)
-    for shape, places in together.items():
-        if not _finish(transaction, shape, [changes[place] for place in places]):
+    for finish, places in together.items():
+        if not _finish(transaction, finish, [changes[place] for place in places]):
             alone += places
     if alone:
         answers = _Sequence(transaction, [changes[place] for place in alone]).apply()
@@ -42,43 +40,20 @@ def apply(transaction: Transaction, changes: Sequence[Change]) -> list[Verdict]:
     return verdicts
 
 
-def _commute(changes: Sequence[Change]) -> bool:
-    """Whether their order means nothing, given that each is about another job."""
-    return not any(change.then or change.puts or change.patch.take_key for change in changes)
-
-
-def _shape(change: Change) -> _Shape | None:
-    """Finishes a job under a fence, and does nothing else but note a result."""
-    guard, patch = change.guard, change.patch
-    if type(guard) is not Held or patch.state is not _COMPLETED:
-        return None
-    simple = (
-        patch.ended is None
-        and patch.delay is None
-        and patch.attempt == 0
-        and patch.notes is None
-        and patch.crashes == 0
-        and not patch.reset
-        and not patch.parked
-    )
-    return (guard.worker, _COMPLETED, patch.reason, patch.release_key) if simple else None
-
-
-def _finish(transaction: Transaction, shape: _Shape, changes: Sequence[Change]) -> bool:
+def _finish(transaction: Transaction, finish: Finish, changes: Sequence[Change]) -> bool:
     """All of these, or none: then at least one guard fails."""
-    worker, state, reason, release_key = shape
     generations = json_text({change.job_id: _generation(change) for change in changes})
-    fenced = _fenced.decode(transaction.text(_APPLY["fence"], (generations, worker)))
+    fenced = _fenced.decode(transaction.text(_APPLY["fence"], (generations, finish.worker)))
     if sum(number for _, number, _, _ in fenced) < len(changes):
         return False
-    if release_key and any(keyed for _, _, keyed, _ in fenced):
+    if finish.release_key and any(keyed for _, _, keyed, _ in fenced):
         keys.release_of_running(transaction, generations)
-    transaction.run(_APPLY["finish"], (generations, state, transaction.now, reason))
+    transaction.run(_APPLY["finish"], (generations, _COMPLETED, transaction.now, finish.reason))
     results = {change.job_id: _result(change.patch) for change in changes if any(_result(change.patch))}
     if results:
         transaction.run(_APPLY["keep_results"], (json_text(results),))
     for queue, number, _, has_ceiling in fenced:
-        transaction.move(queue, _RUNNING, state, number)
+        transaction.move(queue, _RUNNING, _COMPLETED, number)
         if has_ceiling:
             transaction.topics.add(f"queue:{queue}")
     transaction.finals += [change.job_id for change in changes]
