@@ -296,9 +296,9 @@ _OF_CURRENT = ("progress", "then", "complete_in", "acomplete_in")
 
 _ELSEWHERE = {
     "auto_migrate": (
-        "true",
+        "true; on Postgres false",
         "Whether a store of an older schema is migrated when it is opened. Where false, it is refused "
-        "with `SchemaTooOld` until `headrace migrate` has run.",
+        "with `SchemaTooOld` until `headrace migrate` has run. An empty database is made a store in any case.",
     ),
     "max_payload": (None, "The most that the arguments of one job may take, in bytes of JSON."),
     "retention": (None, "How long final jobs are kept, by state: see below."),
