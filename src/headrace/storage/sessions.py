@@ -25,6 +25,8 @@ def driver_connection(session: object) -> object:
     if _is(found, "sqlalchemy", "Connection"):
         if not found.in_transaction():
             found.begin()  # as its first statement would: else its commit wouldn't reach the driver
+        if found.dialect.driver == "asyncpg":
+            found.exec_driver_sql("SELECT 1")  # its adapter begins the driver's transaction at its own first statement
         return found.connection.driver_connection
     if _is_django(found):
         found.ensure_connection()
