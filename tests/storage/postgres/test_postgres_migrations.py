@@ -28,6 +28,7 @@ from headrace.storage.postgres import PostgresStorage, migrating
 from headrace.storage.postgres.driver import Connection
 from headrace.system.clock import SystemClock
 from headrace.testing.servers.databases import Postgres
+from headrace.testing.servers.pgbouncer import PgBouncer
 
 pytestmark = pytest.mark.anyio
 PRE = [(1, False), (2, False), (3, False)]
@@ -315,6 +316,21 @@ async def test_a_change_that_gets_no_lock_changes_nothing(old_store: str, monkey
         with pytest.raises(StoreBusy):
             await next_storage(old_store, auto_migrate=True).open()
     assert await steps(old_store) == [(1, False)]
+
+
+async def test_a_pooler_between_changes_nothing(half_way: str, pgbouncer: PgBouncer) -> None:
+    url = f"{pgbouncer.url(half_way.rpartition('/')[2])}?pooler=transaction"
+    first, second = next_storage(url, auto_migrate=True), next_storage(url, auto_migrate=True)
+    async with writer(half_way):
+        opening = [asyncio.ensure_future(first.open()), asyncio.ensure_future(second.open())]
+        await until(lambda: _is_there(half_way))
+        await until(lambda: _waits_for_lock(half_way))
+    async with asyncio.timeout(SOON):
+        await asyncio.gather(*opening)
+    await first.close()
+    await second.close()
+    assert await steps(half_way) == PRE
+    assert await index_of(half_way) is True
 
 
 # --- several stores, and those who may not ---------------------------------------------------------------------------
