@@ -195,10 +195,13 @@ def test_a_killed_leader_is_followed_within_a_lease_and_each_tick_is_one_job(
     due = sorted(job.due_at for job in jobs)
     assert due == list(range(due[0], due[-1] + 1, round(EVERY * 1000)))
 
-    def known() -> set[int]:
-        return {worker.presence.pid for worker in stage.app.workers()}
+    def have_successors() -> bool:
+        known = {worker.presence.pid for worker in stage.app.workers()}
+        stage.fill("plain", 2 * EACH)
+        at_work = {run.pid for run in stage.ships.runs("plain")[-500:]}
+        return len(known) == 2 * EACH and known <= at_work and not known & victims
 
-    wait_until(lambda: len(known()) == 2 * EACH and not known() & victims, "successors are known, the killed forgotten")
+    wait_until(have_successors, "successors are at work, and the killed are forgotten")
     print(f"notify={stage.notify}: another led after {', '.join(f'{each:.2f} s' for each in took)}")
 
 
