@@ -43,16 +43,18 @@ picked AS MATERIALIZED (
     ) AS taken
     WHERE NOT EXISTS (SELECT FROM slow)
 ),
-freed AS (
-    DELETE FROM {schema}.keys USING picked
-    WHERE picked.until = 'claimed' AND keys.queue = picked.queue AND keys.key = picked.key AND keys.job_id = picked.id
-),
 taken AS (
     UPDATE {schema}.jobs SET
         state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
         started_at = (SELECT now FROM moment), key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
     WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
     RETURNING {job}
+),
+-- a row that somebody changed since this statement began is picked in its new place, and can't be taken there
+freed AS (
+    DELETE FROM {schema}.keys USING picked
+    WHERE picked.until = 'claimed' AND keys.queue = picked.queue AND keys.key = picked.key AND keys.job_id = picked.id
+        AND picked.id IN (SELECT id::uuid FROM taken)
 )
 SELECT moment.now, slow.queue AS slow_queue, slow.due, slow.control,
     pg_stat_get_xact_tuples_returned('{schema}.jobs_pending'::regclass) - moment.walked AS walked, taken.*
@@ -87,12 +89,16 @@ picked AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS found
 ),
+taken AS (
+    UPDATE {schema}.jobs SET
+        state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
+        started_at = (SELECT now FROM moment), key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
+    WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
+    RETURNING {job}
+),
 freed AS (
     DELETE FROM {schema}.keys USING picked
     WHERE picked.until = 'claimed' AND keys.queue = picked.queue AND keys.key = picked.key AND keys.job_id = picked.id
+        AND picked.id IN (SELECT id::uuid FROM taken)
 )
-UPDATE {schema}.jobs SET
-    state = 'running', attempt = attempt + 1, generation = generation + 1, worker = $2, alone = false,
-    started_at = (SELECT now FROM moment), key = CASE WHEN jobs.until = 'claimed' THEN NULL ELSE jobs.key END
-WHERE jobs.ctid = ANY (ARRAY(SELECT place FROM picked))
-RETURNING {job};
+SELECT * FROM taken;
