@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from postgres_on_a_clock import SCHEMA, StorageOnAClock, empty_store, make_store, storage_on
-from postgres_roles import roles
 
 from headrace.system.clock import ManualClock
 from headrace.testing.conformance.everything import *  # noqa: F403 - the suite is these classes, and pytest collects them
 from headrace.testing.conformance.family import StorageFactory
 from headrace.testing.servers.databases import Postgres
+from postgres_roles import roles
 
 
 @pytest.fixture(scope="session")
