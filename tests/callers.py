@@ -6,9 +6,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import aiosqlite
+import asyncpg
 import django
+import psycopg
+import psycopg.rows
+import psycopg2
+import psycopg2.extras
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_scoped_session, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
@@ -123,6 +129,57 @@ async def open_sqlite3_begun_by_hand(url: str) -> AsyncIterator[Caller]:
 async def open_aiosqlite(url: str) -> AsyncIterator[Caller]:
     async with aiosqlite.connect(path_of(url), timeout=1) as connection:
         yield _of_async(connection, connection.execute)
+
+
+@asynccontextmanager
+async def open_psycopg(url: str) -> AsyncIterator[Caller]:
+    """Its rows are dicts: nothing of that is ours to change, nor may it touch us."""
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
+        yield _of_sync(connection, connection.execute, lambda found: [[row["text"]] for row in found])
+        connection.rollback()
+
+
+@asynccontextmanager
+async def open_psycopg2(url: str) -> AsyncIterator[Caller]:
+    connection = psycopg2.connect(url, cursor_factory=psycopg2.extras.DictCursor)
+
+    def execute(statement: str) -> Any:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        return cursor.fetchall() if statement.startswith("SELECT") else []
+
+    try:
+        yield _of_sync(connection, execute)
+    finally:
+        connection.close()
+
+
+@asynccontextmanager
+async def open_psycopg_async(url: str) -> AsyncIterator[Caller]:
+    connection = await psycopg.AsyncConnection.connect(url)
+    try:
+        yield _of_async(connection, connection.execute)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def open_asyncpg(url: str) -> AsyncIterator[Caller]:
+    """It begins nothing by itself: its caller has, and begins anew after each end."""
+    connection = await asyncpg.connect(url)
+    await connection.execute("BEGIN")
+
+    async def run(statement: str) -> list[Any]:
+        return list(await connection.fetch(statement))
+
+    async def end(word: str) -> None:
+        await connection.execute(word)
+        await connection.execute("BEGIN")
+
+    try:
+        yield Caller(connection, run, lambda: end("COMMIT"), lambda: end("ROLLBACK"))
+    finally:
+        await connection.close()
 
 
 def sqlalchemy_url(url: str, driver: str) -> str:
@@ -247,6 +304,17 @@ def django_sqlite(url: str) -> dict[str, object]:
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": path_of(url)}
 
 
+def django_postgres(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path[1:],
+        "USER": parts.username,
+        "HOST": parts.hostname,
+        "PORT": parts.port,
+    }
+
+
 KINDS = [
     Kind("sqlite", "sqlite3", False, open_sqlite3),
     Kind("sqlite", "sqlite3-factories", False, open_sqlite3_with_factories),
@@ -259,6 +327,15 @@ KINDS = [
     Kind("sqlite", "sqlalchemy-async-scoped-session", True, with_async_scoped_session("aiosqlite")),
     Kind("sqlite", "sqlalchemy-async-connection", True, with_async_connection("aiosqlite")),
     Kind("sqlite", "django", False, with_django(django_sqlite)),
+    Kind("postgres", "psycopg", False, open_psycopg),
+    Kind("postgres", "psycopg2", False, open_psycopg2),
+    Kind("postgres", "psycopg-async", True, open_psycopg_async),
+    Kind("postgres", "asyncpg", True, open_asyncpg),
+    Kind("postgres", "sqlalchemy-session", False, with_session("psycopg")),
+    Kind("postgres", "sqlalchemy-connection", False, with_connection("psycopg2")),
+    Kind("postgres", "sqlalchemy-async-session", True, with_async_session("asyncpg")),
+    Kind("postgres", "sqlalchemy-async-connection", True, with_async_connection("psycopg")),
+    Kind("postgres", "django", False, with_django(django_postgres)),
 ]
 
 

@@ -42,19 +42,6 @@ async def adriver_connection(session: object) -> object:
     return await found.run_sync(driver_connection)
 
 
-async def abegin(session: object) -> None:
-    """The driver's transaction, which an async session of SQLAlchemy begins no earlier than at its first statement."""
-    found: Any = session
-    if _is(found, "sqlalchemy.ext.asyncio", "async_scoped_session"):
-        found = found()
-    await found.run_sync(_begin)
-
-
-def _begin(session: Any) -> None:
-    connection = session.connection() if _is(session, "sqlalchemy.orm", "Session") else session
-    connection.exec_driver_sql("SELECT 1")
-
-
 def _is_django(session: object) -> bool:
     """A database connection, or the proxy that ``django.db.connection`` is; caches have such proxies too."""
     if _is(session, "django.utils.connection", "ConnectionProxy"):

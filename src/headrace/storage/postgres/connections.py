@@ -193,6 +193,13 @@ class Connections:
         self._made -= len(idle)
         await asyncio.gather(*(part(connection) for connection, _ in idle))
 
+    def abandon(self) -> None:
+        """Lets go of all, where the loop is closed."""
+        self._closed = True
+        for connection, _ in self._idle:
+            driver.abandon(connection)
+        self._idle = []
+
 
 async def part(connection: Connection) -> None:
     """Says goodbye, so that the server logs no lost connection."""

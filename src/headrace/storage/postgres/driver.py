@@ -1,6 +1,7 @@
 """What is used of the driver, asyncpg, which has no types of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, Self
 
 import asyncpg
@@ -57,3 +58,14 @@ async def connect(dsn: str, *, timeout: float, settings: Mapping[str, str], stat
         max_cached_statement_lifetime=0,
     )
     return connection
+
+
+def abandon(connection: Connection) -> None:
+    """Closes the socket of one whose loop is closed. The loop's own way to do so is no more, and asyncpg has none."""
+    transport = getattr(connection, "_transport", None)
+    with suppress(RuntimeError):  # that its loop is closed
+        connection.terminate()
+    socket = getattr(transport, "_sock", None)
+    if transport is not None and socket is not None:
+        socket.close()
+        transport._sock = None  # noqa: SLF001 - else it would complain that nobody closed it

@@ -164,6 +164,5 @@ class _OnItsLoop(AsyncEnlisted):
             guest = async_guest(await sessions.adriver_connection(self._session))
             if guest is None:
                 raise InvalidOption("session", self._session, KNOWN)
-            await sessions.abegin(self._session)
         guest.check(self._session)
         return guest

@@ -120,6 +120,8 @@ class Handle:
             return
         self._closed = True
         if self._loop is not asyncio.get_running_loop():
+            if self._open and self._loop is not None and self._loop.is_closed():
+                self._connections.abandon()
             return
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
