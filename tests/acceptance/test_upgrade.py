@@ -57,7 +57,7 @@ class Upgrade:
         """Until producers of these versions were told of more jobs, and so many workers have run some of them."""
         since = {module: len(self.acknowledged(module)) for module in modules}
         for module, before in since.items():
-            wait_until(lambda m=module, n=before: len(self.acknowledged(m)) > n + ENOUGH, f"{module} enqueues")  # type: ignore[misc]
+            wait_until(lambda m=module, n=before: len(self.acknowledged(m)) > n + ENOUGH, f"{module} enqueues")
         before = len(self.ships.runs("plain"))
 
         def ran() -> set[int]:
