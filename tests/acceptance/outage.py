@@ -137,9 +137,13 @@ async def run(plan: Plan, url: str, within: float) -> Outcome:
             assert not ships.claimed
             back = time.monotonic()
             proxy.ask(lambda it: it.heal())
-            async with asyncio.timeout(within):
-                await ships.all_back.wait()
-                rows = await _drained(producer, [*early, *late])
+            try:
+                async with asyncio.timeout(within):
+                    await ships.all_back.wait()
+                    rows = await _drained(producer, [*early, *late])
+            except TimeoutError:
+                lost = plan.workers - len(ships.claimed)
+                raise AssertionError(f"{lost} workers are silent; jobs: {await producer.acounts()}") from None
             drained = time.monotonic()
         moments = [moment - back for moment in ships.claimed.values()]
         return Outcome(

@@ -101,7 +101,7 @@ async def test_a_server_that_has_no_connection_to_spare(own_postgres: PostgresSe
     await storage.close()
     storage = storage_at(poor, patience=5.0, options="notify=off")
     opening = asyncio.ensure_future(storage.open())
-    while not hasattr(storage, "_connections") or storage._connections.pace.refusal is None:
+    while not hasattr(storage, "_connections") or storage._connections.pace.cause is None:
         await asyncio.wait({opening}, timeout=0.01)
     own_postgres.run_sql("ALTER ROLE meager CONNECTION LIMIT 1")
     await opening

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import asyncpg
+from msgspec.structs import replace
 
 from headrace.model.errors import AppClosed, StoreBusy, StoreUnreachable
 from headrace.storage.postgres import driver
@@ -34,6 +35,8 @@ async def connect(settings: Settings, patience: float) -> Connection:
     told: dict[str, str] = {}
     if not settings.pooler:  # a pooler refuses what it can't give back as it was
         told = {"application_name": "headrace", "jit": "off", **waiting_bounds(patience)}
+        if settings.syncs:
+            told["synchronous_commit"] = "on"
     return await driver.connect(
         settings.dsn,
         timeout=min(max(patience, _CONNECTING[0]), _CONNECTING[1]),
@@ -84,7 +87,7 @@ class Connections:
         while True:
             if self._closed:
                 raise AppClosed
-            connection = self._take_idle() or await self._make() or await self._wait(until)
+            connection = self._take_idle() or await self._make() or self._take_idle() or await self._wait(until)
             if connection is not None:
                 return connection
 
@@ -111,6 +114,7 @@ class Connections:
         except StoreUnreachable as error:
             if self._made > 1 and is_crowded(error.__cause__):
                 return None
+            self._refuse_waiting(error)
             raise
         finally:
             self._making = False
@@ -118,11 +122,27 @@ class Connections:
             self._wake_next(None)
         return connection
 
+    def _refuse_waiting(self, error: StoreUnreachable) -> None:
+        """Who waited for a connection while none could be made hears of it now, and not after the next try."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                told = StoreUnreachable(error.where, error.why)
+                told.__cause__ = error.__cause__
+                waiter.set_exception(told)
+
+    def insist_on_syncs(self) -> None:
+        """From now on, each new connection asks for commits that wait for the disk."""
+        self._settings = replace(self._settings, syncs=True)
+
     async def connect(self) -> Connection:
-        """One more, which is not among these. Refused without a try, where one failed a moment ago."""
+        """One more, which is not among these; as soon as the pace allows. Who waits while another tries in vain has
+        tried with it."""
+        failures = self.pace.failures
         async with self._turn:
-            cause = self.pace.refusal
-            if cause is None:
+            cause = self.pace.cause
+            if cause is None or self.pace.failures == failures:
+                await self.pace.opening()
                 try:
                     connection = await connect(self._settings, self._patience)
                 except Exception as error:  # the driver's are of many kinds: whatever it is, there is no connection
@@ -138,19 +158,24 @@ class Connections:
         try:
             async with asyncio.timeout_at(until):
                 return await waiter
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():  # handed out in the same moment: to the next one
-                handed = waiter.result()
-                if handed is not None:
-                    self.release(handed)
-                else:
-                    self._wake_next(None)
-            if not isinstance(error, TimeoutError):
-                raise
+        except TimeoutError:
+            self._pass_on(waiter)
             raise StoreBusy(self._settings.where, self._patience, self._all_in_use()) from None
+        except asyncio.CancelledError:
+            self._pass_on(waiter)
+            raise
         finally:
             with suppress(ValueError):
                 self._waiting.remove(waiter)
+
+    def _pass_on(self, waiter: asyncio.Future[Connection | None]) -> None:
+        """It gives up; what it was handed in the same moment goes to the next one."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            connection = waiter.result()
+            if connection is not None:
+                self.release(connection)
+            else:
+                self._wake_next(None)
 
     def _all_in_use(self) -> str:
         pool = self._settings.pool
@@ -167,6 +192,15 @@ class Connections:
             self._wake_next(None)
         elif not self._wake_next(connection):
             self._idle.append((connection, self.pace.now()))
+            self._let_oldest_go()
+
+    def _let_oldest_go(self) -> None:
+        """After a rush there are more than are needed: one a call, so that no call is long."""
+        connection, used_at = self._idle[0]
+        if used_at < self.pace.now() - _LONG_IDLE:
+            del self._idle[0]
+            self._made -= 1
+            let_go(connection)
 
     def suspect(self) -> None:
         """One was lost. Those that lay idle meanwhile went through the same, and may be half open: each of them would

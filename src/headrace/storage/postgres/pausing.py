@@ -6,8 +6,8 @@ from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
 
 _FIRST, _LONGEST = 0.1, 1.5
-"""Seconds. The longest is short enough that, half of it later, whoever looks at a server that is back finds it within
-five seconds; and long enough that a thousand handles don't keep it from coming back."""
+"""Seconds. The longest is short enough that all are at work again within five seconds once a server is back, and long
+enough that a thousand handles don't keep it from coming back."""
 _DOUBLINGS = 10
 _SHORTEST_SHARE = 0.5
 _EARLY = 6
@@ -31,28 +31,32 @@ class Pace:
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
         self._clock, self._entropy = clock, entropy
-        self._failures, self._next_at = 0, 0.0
-        self._cause: Exception | None = None
+        self._in_a_row, self._next_at = 0, 0.0
+        self.failures = 0
+        """Of all times."""
+        self.cause: Exception | None = None
+        """Why the last try failed, if it did."""
 
     @property
     def wait(self) -> float:
         """Seconds until the next try may be made."""
-        return 0.0 if self._cause is None else max(0.0, self._next_at - self._clock.monotonic())
+        return 0.0 if self.cause is None else max(0.0, self._next_at - self._clock.monotonic())
 
-    @property
-    def refusal(self) -> Exception | None:
-        """Why the last try failed, where the next one may not be made yet."""
-        return self._cause if self.wait > 0 else None
+    async def opening(self) -> None:
+        """Until the next try may be made."""
+        while (seconds := self.wait) > 0:
+            await self._clock.sleep(seconds)
 
     def fail(self, cause: Exception) -> None:
         """A try failed."""
-        self._failures += 1
-        self._cause = cause
-        self._next_at = self._clock.monotonic() + pause(self._failures, self._entropy)
+        self._in_a_row += 1
+        self.failures += 1
+        self.cause = cause
+        self._next_at = self._clock.monotonic() + pause(self._in_a_row, self._entropy)
 
     def reach(self) -> None:
         """A try succeeded."""
-        self._failures, self._cause = 0, None
+        self._in_a_row, self.cause = 0, None
 
     def now(self) -> float:
         """Seconds on the clock that pauses are measured by."""
