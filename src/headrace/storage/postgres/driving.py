@@ -166,7 +166,7 @@ class Driver:
     def _text(self, text: str) -> str:
         found = self._texts.get(text)
         if found is None:
-            found = self._texts[text] = text.replace("{schema}", self._settings.schema)
+            found = self._texts[text] = text.replace("{schema}", self._settings.quoted)
         return found
 
 

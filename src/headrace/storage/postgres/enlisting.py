@@ -79,7 +79,7 @@ class Enlistment:
         if connection in self._checked:
             return
         ours = self._settings.database
-        ((theirs, there),) = yield Statement(_WHERE, (f"{self._settings.schema}.migrations",))
+        ((theirs, there),) = yield Statement(_WHERE, (f"{self._settings.quoted}.migrations",))
         if ours is not None and theirs != ours:
             allowed = f"it is connected to database {theirs}, and the jobs are in {ours}"
             raise InvalidOption("session", connection, f"{allowed}: one transaction can't hold both")
@@ -92,7 +92,7 @@ class Enlistment:
 
     def text(self, statement: Statement) -> str:
         """With the schema filled in."""
-        return statement.text.replace("{schema}", self._settings.schema)
+        return statement.text.replace("{schema}", self._settings.quoted)
 
 
 def _insertion(jobs: Sequence[NewJob]) -> Make[list[Receipt[object]]]:

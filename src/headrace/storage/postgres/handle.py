@@ -95,6 +95,9 @@ class Handle:
         wrong = await migrating.check_server(connection)
         if wrong is not None:
             raise StoreUnreachable(settings.where, wrong)
+        if not settings.pooler and await connection.fetchval("SHOW synchronous_commit") == "off":
+            self._connections.insist_on_syncs()
+            await connection.execute("SET synchronous_commit = on")
         done = await migrating.find_steps(connection, settings.schema, settings.where)
         if not done or (self._auto_migrate and migrating.is_behind(done, self._migrations)):
             await self._migrate(connection, post=False)

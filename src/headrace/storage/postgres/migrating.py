@@ -12,7 +12,7 @@ from headrace.model.errors import ForeignStore, NotPermitted, SchemaTooNew, Sche
 from headrace.storage.postgres.driver import Connection, Transaction
 from headrace.storage.postgres.faults import describe
 from headrace.storage.postgres.schema import MIGRATIONS, Step, is_apart, statements_of
-from headrace.storage.postgres.settings import Settings
+from headrace.storage.postgres.settings import Settings, quote_name
 
 _STEP = {"number", "post"}
 _LEAST_SERVER = 130_000
@@ -33,7 +33,7 @@ async def find_steps(connection: Connection, schema: str, where: str) -> frozens
     columns = {str(row[0]) for row in await connection.fetch(_COLUMNS, schema)}
     if not columns >= _STEP:
         raise ForeignStore(where, f"its schema {schema!r} holds tables such as {min(names)}")
-    rows = await connection.fetch(f"SELECT number, post FROM {schema}.migrations")
+    rows = await connection.fetch(f"SELECT number, post FROM {quote_name(schema)}.migrations")
     return frozenset(Step(*row) for row in rows)
 
 
@@ -120,7 +120,7 @@ async def _run_missing(working: Connection, settings: Settings, post: bool, migr
         try:
             await _prepare(working, settings.schema)
             for step in missing:
-                await _run(working, settings, step, migrations[step].replace("{schema}", settings.schema))
+                await _run(working, settings, step, migrations[step].replace("{schema}", settings.quoted))
         except asyncpg.InsufficientPrivilegeError as error:
             why = f"{describe(error)}, and so it can't migrate schema {settings.schema!r}"
             raise NotPermitted(settings.where, why) from error
@@ -129,15 +129,15 @@ async def _run_missing(working: Connection, settings: Settings, post: bool, migr
 
 async def _prepare(connection: Connection, schema: str) -> None:
     if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)", schema):
-        await connection.execute(f"CREATE SCHEMA {schema}")
+        await connection.execute(f"CREATE SCHEMA {quote_name(schema)}")
     await connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {schema}.migrations (number integer, post boolean, "
+        f"CREATE TABLE IF NOT EXISTS {quote_name(schema)}.migrations (number integer, post boolean, "
         "at timestamptz NOT NULL DEFAULT now(), CONSTRAINT migrations_step PRIMARY KEY (number, post))"
     )
 
 
 async def _run(working: Connection, settings: Settings, step: Step, text: str) -> None:
-    note = f"INSERT INTO {settings.schema}.migrations (number, post) VALUES ({step.number}, {step.post})"
+    note = f"INSERT INTO {settings.quoted}.migrations (number, post) VALUES ({step.number}, {step.post})"
     if is_apart(text):
         await _run_apart(working, settings, [*statements_of(text), note])
         return

@@ -48,11 +48,23 @@ class Settings(msgspec.Struct, frozen=True):
     """Most connections of a handle for calls; one that listens has one more."""
     database: str | None = None
     """Its name, where the URL says it and no pooler may give it another."""
+    syncs: bool = False
+    """Whether connections must ask for commits that wait for the disk, since the server says off."""
     pooler: bool = False
     """Whether a pooler stands between that gives each transaction another connection."""
 
+    @property
+    def quoted(self) -> str:
+        """The schema as it stands in a statement."""
+        return quote_name(self.schema)
+
     def __repr__(self) -> str:
         return f"Settings({self.where!r}, schema={self.schema!r})"
+
+
+def quote_name(schema: str) -> str:
+    """A checked name, which may be one of SQL's own words."""
+    return f'"{schema}"'
 
 
 def read_url(url: str, redacted: str) -> Settings:
@@ -72,7 +84,7 @@ def read_url(url: str, redacted: str) -> Settings:
     dsn = urlunsplit(parts._replace(scheme=scheme, query=urlencode(servers, quote_via=quote)))
     where = redacted.partition("?")[0]
     database = None if pooler else options.get("dbname") or unquote(parts.path[1:]) or None
-    return Settings(dsn, where, schema, notify, _pool(redacted, options), database, pooler)
+    return Settings(dsn, where, schema, notify, _pool(redacted, options), database, pooler=pooler)
 
 
 def _pool(redacted: str, options: Mapping[str, str]) -> int:
