@@ -94,9 +94,8 @@ class Worker:
         self._tasks: list[asyncio.Task[None]] = []
         self._heart: Heart | None = None
         self._beating: Hosted | None = None
-        self._hurry = asyncio.Event()
+        self._hurry, self._stopped = asyncio.Event(), False
         self._loop = asyncio.get_running_loop()
-        self._stopped = False
 
     def _make_producer(self, registry: Registry) -> Producer:
         storage, settings, around = self._storage, self._settings, self._around
