@@ -30,7 +30,7 @@ def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patien
         case "sqlite":
             from headrace.storage.sqlite import SqliteStorage
 
-            _refuse_unknown(url, options, ("durability", "filesystem"))
+            _refuse_unknown(url, options, ("durability", "filesystem", "tables"))
             return SqliteStorage(
                 _sqlite_path(url, parts.netloc, parts.path),
                 clock=clock,
@@ -38,6 +38,7 @@ def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patien
                 auto_migrate=True if auto_migrate is None else auto_migrate,
                 patience=patience,
                 filesystem_checked=_choice(url, options, "filesystem", ("checked", "unchecked")) == "checked",
+                adopts=_choice(url, options, "tables", ("own", "shared")) == "shared",
             )
         case "postgresql" | "postgres":
             return _open_postgres(url, clock, auto_migrate, patience)

@@ -5,6 +5,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from headrace.model.errors import (
     UnsafeFilesystem,
 )
 from headrace.storage.contract import Filter
+from headrace.storage.opening import open_url
 from headrace.storage.sqlite import SqliteStorage, inspection, sqlite_warnings
 from headrace.system.clock import ManualClock
 from headrace.testing.conformance.stage import Stage
@@ -321,3 +323,16 @@ def test_warnings_name_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "WAL-reset" in sqlite_warnings()[0]
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 3))
     assert sqlite_warnings() == []
+
+
+@pytest.mark.anyio
+async def test_a_url_may_say_that_tables_are_shared(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop:
+        shop.execute("CREATE TABLE orders (id INTEGER)")
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    with pytest.raises(ForeignStore, match="orders"):
+        await open_url(url, clock=ManualClock()).open()
+    storage = open_url(f"{url}?tables=shared", clock=ManualClock())
+    await storage.open()
+    assert dict(await storage.count()) == {}
+    await storage.close()
