@@ -22,6 +22,7 @@ def common_finish(changes: Sequence[Change]) -> Finish | None:
 
 def complete(told: Told, changes: Sequence[Change], finish: Finish) -> Steps[dict[str, Verdict]]:
     """Verdicts of those that were applied, by job; the guards of the others failed."""
+    changes = sorted(changes, key=lambda change: change.job_id)  # the order in which all lock rows
     rows = yield Statement(
         _APPLY["complete"],
         (

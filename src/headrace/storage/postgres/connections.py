@@ -22,6 +22,9 @@ Prepare = Callable[[Connection], Awaitable[None]]
 
 ANSWERING = 5.0
 """Seconds that an answer may take beyond ``patience``, so that the server's own word for a lock comes first."""
+PLANS = {"jit": "off", "enable_seqscan": "off"}
+"""Settings of the server for its plans. Each statement has an index to go by. The server would pass over it while a
+table is small, and then keep that plan while thousands of jobs come in."""
 _STATEMENTS = 200
 """Kept prepared on each connection: more than there are."""
 _CONNECTING = (1.0, 5.0)
@@ -34,7 +37,7 @@ async def connect(settings: Settings, patience: float) -> Connection:
     """A new connection."""
     told: dict[str, str] = {}
     if not settings.pooler:  # a pooler refuses what it can't give back as it was
-        told = {"application_name": "headrace", "jit": "off", **waiting_bounds(patience)}
+        told = {"application_name": "headrace", **PLANS, **waiting_bounds(patience)}
         if settings.syncs:
             told["synchronous_commit"] = "on"
     return await driver.connect(

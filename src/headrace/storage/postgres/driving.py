@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from headrace.model.errors import AnswerLost, HeadraceError, StoreBusy, StoreError, StoreUnreachable
-from headrace.storage.postgres.connections import ANSWERING, Connections, part, waiting_bounds
+from headrace.storage.postgres.connections import ANSWERING, PLANS, Connections, part, waiting_bounds
 from headrace.storage.postgres.driver import Connection
 from headrace.storage.postgres.faults import ends_connection, translated, wants_redo
 from headrace.storage.postgres.pausing import Pace
@@ -51,7 +51,9 @@ class Driver:
         self._begin = _BEGIN
         if settings.pooler:  # which takes no settings for a session
             bounds = (f"SET LOCAL {name} = {value}" for name, value in waiting_bounds(patience).items())
-            self._begin = "; ".join([_BEGIN, *bounds, "SET LOCAL jit = off"])
+            self._begin = "; ".join(
+                [_BEGIN, *bounds, *(f"SET LOCAL {name} = {value}" for name, value in PLANS.items())]
+            )
 
     @property
     def pooled(self) -> bool:

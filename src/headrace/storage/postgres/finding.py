@@ -56,7 +56,8 @@ def _conditions(where: Filter) -> tuple[list[str], list[object]]:
 
 
 def count() -> Steps[dict[tuple[str, State], int]]:
-    """Of each queue and state that has any."""
+    """Of each queue and state that has any. It reads all rows, and so fastest in the order in which they lie."""
+    yield Statement("SET LOCAL enable_seqscan = on")
     return {(queue, State(state)): number for queue, state, number in (yield Statement(_FIND["count"]))}
 
 

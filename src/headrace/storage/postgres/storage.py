@@ -98,7 +98,7 @@ class PostgresStorage(Handle):
         return await self._read(lambda _: finding.find(where, limit, after))
 
     async def count(self) -> Mapping[tuple[str, State], int]:
-        return await self._read(lambda _: finding.count())
+        return await self._transact(lambda _: finding.count())
 
     async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
         return await self._transact(lambda _: pruning.delete(ids, states))

@@ -1,13 +1,15 @@
 -- name: complete
 WITH moment AS MATERIALIZED {moment},
 held AS MATERIALIZED (
-    SELECT jobs.ctid AS place, jobs.id, given.result, given.result_error
+    SELECT found.place, found.id, given.result, given.result_error
     FROM unnest(CAST($3 AS text[]), CAST($4 AS integer[]), CAST($5 AS text[]), CAST($6 AS text[]))
         AS given (id, generation, result, result_error)
-    JOIN {schema}.jobs ON jobs.id = given.id::uuid
-    WHERE jobs.state || '' = 'running' AND jobs.worker || '' = $2 AND jobs.generation = given.generation
-    ORDER BY jobs.id
-    FOR UPDATE OF jobs
+    CROSS JOIN LATERAL (
+        SELECT jobs.ctid AS place, jobs.id FROM {schema}.jobs
+        WHERE jobs.id = given.id::uuid AND jobs.state || '' = 'running' AND jobs.worker || '' = $2
+            AND jobs.generation = given.generation
+        FOR UPDATE
+    ) AS found
 ),
 done AS (
     UPDATE {schema}.jobs SET
