@@ -38,6 +38,8 @@ class Plan(msgspec.Struct, frozen=True):
     """A server that is down, or a network that is."""
     slots: int = 4
     lease: float = 30.0
+    outlasts: bool = False
+    """Whether handlers that ran when it began go on until all are back; else they end meanwhile."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -131,7 +133,8 @@ async def run(plan: Plan, url: str, within: float) -> Outcome:
                 proxy.ask(lambda it: it.cut())
             before = proxy.ask(lambda it: len(it.counts.attempts))
             late = await _enqueue(producer, plan.jobs)
-            ships.may_end.set()
+            if not plan.outlasts:
+                ships.may_end.set()
             await _pass(began + plan.seconds - time.monotonic())
             tried = proxy.ask(lambda it: it.counts.attempts[before:])
             assert not ships.claimed
@@ -140,6 +143,7 @@ async def run(plan: Plan, url: str, within: float) -> Outcome:
             try:
                 async with asyncio.timeout(within):
                     await ships.all_back.wait()
+                    ships.may_end.set()
                     rows = await _drained(producer, [*early, *late])
             except TimeoutError:
                 lost = plan.workers - len(ships.claimed)
