@@ -170,3 +170,17 @@ async def test_what_never_reaches_the_server_takes_no_order(proxy: FaultProxy, s
         client.writer.write(b"swallowed\n")
         assert await client.hears_nothing_for(60)
         assert proxy.counts.answers_dropped == 0
+
+
+async def test_preparing_goes_on_in_a_transaction_whose_commit_will_be_lost(
+    wire: FaultProxy, postgres: PostgresServer
+) -> None:
+    """A client prepares, and waits for that, before it runs: held back, neither side would ever say another word."""
+    async with await Session.connect(wire.port) as session:
+        wire.drop_answers(is_insert)
+        assert await session.gets(query(b"BEGIN"), done(b"BEGIN", b"T"))
+        assert await session.gets(run(b"s1"), frame(b"2") + done(b"INSERT", b"T"))
+        assert await session.gets(prepare(b"s2", b"SELECT 1"), frame(b"1") + frame(b"n"))
+        assert await session.gets(run(b"s2"), frame(b"2") + done(b"SELECT", b"T"))
+        assert await session.loses(query(b"COMMIT"))
+    assert postgres.applied

@@ -95,6 +95,8 @@ class _Client:
         self._frames = Frames()
         self._request = 1
         """The start-up was 0."""
+        self.runs = 0
+        """The last request in which something is run, and not only prepared."""
         self._statements: dict[bytes, bytes] = {}
         self._portals: dict[bytes, bytes] = {}
 
@@ -106,6 +108,7 @@ class _Client:
             text = self._run_by(frame)
             if text is not None:
                 asked.append(Asked(self._request, text))
+                self.runs = self._request
             self._request += frame.kind in (b"Q", b"S", b"F")  # the server is ready again after each
         return asked
 
@@ -162,7 +165,9 @@ class _Server:
                 answered.append(Answered(self.request, data[begin:end], done))
                 self.request, begin = self.request + 1, end
         if begin < len(data):
-            answered.append(Answered(self.request, data[begin:]))
+            # A client may prepare first, and wait for the answer before it asks to run: that is no answer to it yet.
+            is_run = client.runs >= self.request
+            answered.append(Answered(self.request if is_run else self.request - 1, data[begin:]))
         return answered
 
     def _refuse(self, data: bytes, client: _Client) -> int:
