@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import drain, enqueue, latency, limits, many_queues, schedules, waiting
+from bench import drain, enqueue, latency, limits, many_queues, postgres, schedules, waiting
 from bench.setting import machine, save, show
 
 QUESTIONS = {
@@ -13,6 +13,7 @@ QUESTIONS = {
     "schedules": schedules.measure,
     "waiting": waiting.measure,
     "limits": limits.measure,
+    "postgres": postgres.measure,
 }
 
 

@@ -24,13 +24,13 @@ def measure() -> list[Figure]:
     return figures
 
 
-async def drain(url: str, jobs: int) -> float:
+async def drain(url: str, jobs: int, concurrency: int = 100) -> float:
     """Jobs a second."""
     app = make_app(url)
     async with app:
         await _fill(app, jobs)
         started = perf_counter()
-        async with app.worker({"default": 100}) as worker:
+        async with app.worker({"default": concurrency}) as worker:
             await worker.idle()
             return jobs / (perf_counter() - started)
 

@@ -16,7 +16,7 @@ def measure() -> list[Figure]:
     with store(SQLITE) as url:
         inside = asyncio.run(_inside(url))
     with store(SQLITE) as url:
-        across, idle = _across(url)
+        across, idle = across_processes(url)
     return [
         Figure("latency p50, in process", SQLITE, statistics.median(inside) * 1000, "ms", 1, least=False),
         Figure("latency p99, in process", SQLITE, _p99(inside) * 1000, "ms"),
@@ -41,7 +41,7 @@ async def _inside(url: str) -> list[float]:
     return list(marks)
 
 
-def _across(url: str) -> tuple[list[float], float]:
+def across_processes(url: str) -> tuple[list[float], float]:
     """A worker in a child; its share of a core is measured while it has nothing to do."""
     child = run_python("-m", "bench.latency", url)
     assert child.stdout is not None
