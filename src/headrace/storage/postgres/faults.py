@@ -21,10 +21,12 @@ from headrace.storage.postgres.schema import LATEST
 _REDO = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
     asyncpg.InvalidCachedStatementError,
     asyncpg.OutdatedSchemaCacheError,
 )
-"""The last two: a migration ran meanwhile, and what was prepared before it is of no use."""
+"""The third: another was there first, and is seen at the next try. The last two: a migration ran meanwhile, and what
+was prepared before it is of no use."""
 _BROKEN = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,

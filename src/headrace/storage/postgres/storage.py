@@ -1,6 +1,7 @@
 """The operations of the contract, each taken through its steps."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 
 from headrace.model.change import APPLIED, Change, Verdict
 from headrace.model.errors import AnswerLost, EnqueueUnknown, StoreError
@@ -34,7 +35,10 @@ class PostgresStorage(Handle):
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
         try:
             if inserting.fits_one_statement(jobs, puts):
-                return await self._insist(lambda told: inserting.insert_plain(told, jobs), atomic=False, once=False)
+                tries = count()
+                return await self._insist(
+                    lambda told: inserting.insert_plain(told, jobs, fresh=not next(tries)), atomic=False, once=False
+                )
             return await self._insist(lambda told: inserting.insert(told, jobs, puts), atomic=True, once=bool(puts))
         except AnswerLost as error:
             raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.why}") from error
