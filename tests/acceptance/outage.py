@@ -146,6 +146,8 @@ async def run(plan: Plan, url: str, within: float) -> Outcome:
                     ships.may_end.set()
                     rows = await _drained(producer, [*early, *late])
             except TimeoutError:
+                ships.all_back.set()
+                ships.may_end.set()
                 lost = plan.workers - len(ships.claimed)
                 raise AssertionError(f"{lost} workers are silent; jobs: {await producer.acounts()}") from None
             drained = time.monotonic()

@@ -35,6 +35,14 @@ def test_every_worker_claims_again_within_five_seconds(
     assert SECRET not in caplog.text
 
 
+def test_who_was_cut_off_like_all_others_is_not_taken_for_crashed(fresh_postgres: str) -> None:
+    """All leases have run out when the server comes back, and whoever beats first could take the jobs of the rest."""
+    plan = Plan(workers=8, jobs=200, seconds=5.0, lease=3.0, outlasts=True)
+    outcome = asyncio.run(run(plan, fresh_postgres, within=30.0))
+    check(outcome)
+    assert outcome.crashes == outcome.ran_twice == 0
+
+
 @pytest.mark.skipif(not os.environ.get("HEADRACE_OUTAGE"), reason="takes minutes: make outage")
 @pytest.mark.timeout(900)
 def test_a_minute_with_ten_thousand_jobs_due(fresh_postgres: str) -> None:

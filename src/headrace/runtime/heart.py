@@ -18,6 +18,12 @@ _BLOCKED = 1.0
 """Seconds without a turn after which the loop counts as blocked."""
 _RETRY = 0.5
 """Seconds to the next try after a beat that failed."""
+_LATE = 1.5
+"""Beats from one that came to the next, beyond which the worker counts as cut off meanwhile."""
+_NEVER_LATE = 1.0
+"""Seconds; however often it beats."""
+_SETTLING = 3.0
+"""Seconds, or a beat where that is longer, in which all others that were cut off are heard of again."""
 
 
 class LoopBlocked(RuntimeError):
@@ -69,12 +75,22 @@ class Heart:
         self._beat_at = clock.monotonic() + settings.beat
         self.beaten_at = clock.monotonic()
         """When the last beat that succeeded was sent; the worker's start sent one. Read by any thread."""
+        self._late = max(_LATE * settings.beat, _NEVER_LATE)
+        self._settled_at = -math.inf
 
     def stop(self) -> None:
         """End the lease and then ``main``."""
         self._stopping = True
         if self._loop is not None and self._listener is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._listener.close)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether this worker's beats came as they should, and did so for a while. If not, the store was away, and
+        others whose leases ran out are as alive as this one: who takes their jobs over now takes an outage for a crash.
+        Read by any thread."""
+        now = self._clock.monotonic()
+        return now - self.beaten_at <= self._late and now >= self._settled_at
 
     async def main(self) -> None:
         """Until ``stop``, or until the worker's loop is closed; the last beat ends the lease."""
@@ -138,6 +154,8 @@ class Heart:
         holding = [Holding(job_id, attempt.job.generation) for job_id, attempt in held.items()]
         sent_at = self._clock.monotonic()
         beat = await self._storage.beat(self._worker_id, holding, self._settings.lease)
+        if sent_at - self.beaten_at > self._late:
+            self._settled_at = self._clock.monotonic() + max(self._settings.beat, _SETTLING)
         self.beaten_at = sent_at
         self._beat_at = self._clock.monotonic() + self._settings.beat
         for job_id in beat.lost:  # by attempt: the same job may have been claimed anew meanwhile, and be ours

@@ -1,12 +1,14 @@
 """What a worker does beside running jobs: one step for each loop. A loop more is a line more."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from headrace.model.job import Job
 from headrace.model.state import State
 from headrace.runtime.attendance import Attendance, sweep_vanished
+from headrace.runtime.heart import Heart
 from headrace.runtime.leader import EARLY, Leader
 from headrace.runtime.loop import jittered
 from headrace.runtime.narrator import Narrator
@@ -24,6 +26,8 @@ from headrace.storage.contract import Storage
 Step = Callable[[], Awaitable[float]]
 """One bounded piece of work; its answer is the seconds until the next."""
 
+_SETTLING = 0.5
+"""Seconds between looks whether this worker is heard of again as it should be."""
 _LOOK = 20.0
 """Seconds between looks whether this worker leads by now, and has metrics to make."""
 
@@ -38,7 +42,7 @@ class Housekeeping:
         settings: Settings,
         around: Surroundings,
         narrator: Narrator,
-        beaten_at: Callable[[], float],
+        heart: Callable[[], Heart | None],
         attendance: Attendance,
         tally: Tally,
     ) -> None:
@@ -46,11 +50,8 @@ class Housekeeping:
         self._attendance = attendance
         self._timeline = Timeline(worker_id, storage, around.clock, tally)
         self._roller = Roller(storage)
-
-        def alive_until() -> float:
-            return beaten_at() + settings.lease * (1 - EARLY)
-
-        self.leader = Leader(worker_id, storage, around.clock, around.entropy, settings.reap, alive_until)
+        self._heart, self._lease = heart, settings.lease
+        self.leader = Leader(worker_id, storage, around.clock, around.entropy, settings.reap, self._alive_until)
 
         def rescued(job: Job, state: State, reason: str | None) -> None:
             tally.rescued(job, state)
@@ -62,7 +63,7 @@ class Housekeeping:
         self._timekeeper = Timekeeper(ticker, storage, around.clock, lambda: self.leader.leads)
         self.steps: Mapping[str, Step] = {
             "leader": self.leader.step,
-            "rescuer": self._every(settings.reap, rescuer.rescue_once),
+            "rescuer": self._once_settled(self._every(settings.reap, rescuer.rescue_once)),
             "scheduler": self._timekeeper.step,
             "pruner": self._leading(settings.prune, pruner.prune_once),
             "sweeper": self._leading(settings.reap, partial(sweep_vanished, storage)),
@@ -101,6 +102,20 @@ class Housekeeping:
             return 0.0 if await work() else jittered(seconds, self._entropy)
 
         return step
+
+    def _alive_until(self) -> float:
+        heart = self._heart()
+        return -math.inf if heart is None else heart.beaten_at + self._lease * (1 - EARLY)
+
+    def _once_settled(self, step: Step) -> Step:
+        """Not right after an outage: others that seem to have vanished are about to beat."""
+
+        async def unless_cut_off() -> float:
+            heart = self._heart()
+            is_settled = heart is not None and heart.is_settled
+            return await step() if is_settled else jittered(_SETTLING, self._entropy)
+
+        return unless_cut_off
 
     def _leading(self, seconds: float, work: Callable[[], Awaitable[object]]) -> Step:
         """Only while this worker leads."""

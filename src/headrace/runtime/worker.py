@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -139,14 +138,11 @@ class Worker:
         introduced = replace(around.introduced, lease=settings.lease)
         attendance = Attendance(self.id, storage, introduced, self._slots, registry)
         return Housekeeping(
-            self.id, storage, settings, around, self._narrator, self._beaten_at, attendance, self._tally
+            self.id, storage, settings, around, self._narrator, lambda: self._heart, attendance, self._tally
         )
 
     def _make_loops(self, steps: Mapping[str, Step]) -> Sequence[Loop]:
         return [Loop(name, step, self._around.entropy, self._around.report) for name, step in steps.items()]
-
-    def _beaten_at(self) -> float:
-        return -math.inf if self._heart is None else self._heart.beaten_at
 
     # --- life --------------------------------------------------------------------------------------------------------
 
