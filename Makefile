@@ -8,6 +8,7 @@
 #   make simulate                 20,000 simulated clusters from new seeds: about an hour; SIMULATE_ARGS=... instead of that
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make chaos-postgres           2,000 kills and some 250 restarts of the server on Postgres: some 25 minutes; CHAOS_ARGS=...
+#   make outage                   a minute without a server, twice, for 32 workers with 10,000 jobs due on Postgres: some 4 minutes
 #   make powercut                 4,800 power cuts under SQLite: some 10 minutes; POWERCUT_ARGS=... instead of that
 #   make planted                  plants every fault of tests/planted and shows what catches it: some 5 minutes;
 #                                 PLANTED_ARGS=... names some, or raises the --seeds for each
@@ -29,7 +30,7 @@ CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/exp
 PLANTED_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos chaos-postgres powercut planted mutants bench bench-against format setup clean
+.PHONY: demo test check explore simulate chaos chaos-postgres outage powercut planted mutants bench bench-against format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -54,6 +55,8 @@ check: $(READY)
 explore: $(READY)
 	HEADRACE_EXAMPLES=5000 $(BIN)/python -m pytest -q -o timeout=7200 tests/storage/test_model_based.py
 	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q -o timeout=7200 tests/runtime/test_fault_at_every_call.py
+	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q tests/storage/test_conformance_postgres_pooled.py
+	HEADRACE_EVERY_BYTE=1 $(BIN)/python -m pytest -q tests/storage/postgres/test_postgres_lines.py
 
 simulate: $(READY)
 	$(BIN)/python -m headrace.testing.simulation $(SIMULATE_ARGS)
@@ -63,6 +66,9 @@ chaos: $(READY)
 
 chaos-postgres: CHAOS_ARGS = --storage postgres --kills 2000 --slices 10 --seed 1 --json docs/explanation/data/chaos-postgres.json
 chaos-postgres: chaos
+
+outage: $(READY)
+	HEADRACE_OUTAGE=1 $(BIN)/python -m pytest -q tests/acceptance/test_postgres_outage.py -k minute
 
 powercut: $(READY)
 	$(BIN)/python -m headrace.testing.powercut $(POWERCUT_ARGS)

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 
-from headrace.model.errors import AppClosed
+from headrace.model.errors import AppClosed, EnqueueUnknown
 from headrace.model.job import NewJob
 from headrace.runtime.coalescer import Coalescer
 from headrace.storage.contract import Receipt, Storage
@@ -21,10 +21,14 @@ class Handle:
         )
 
     async def send(self, new: NewJob) -> Receipt[object]:
-        """Insert this one, together with whatever else is enqueued while a call is in flight."""
+        """Insert this one, together with whatever else is enqueued while a call is in flight. What its caller hears is
+        of this one alone."""
         future: asyncio.Future[Receipt[object]] = asyncio.get_running_loop().create_future()
         self._coalescer.add(new, future)
-        return await future
+        try:
+            return await future
+        except EnqueueUnknown as error:
+            raise EnqueueUnknown([new.id], error.why) from error
 
     async def close(self) -> None:
         """Let go, once all that was sent is answered."""

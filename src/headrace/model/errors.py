@@ -321,4 +321,4 @@ class EnqueueUnknown(HeadraceError):
             f"the storage's answer was lost ({why}): {len(ids)} job(s) may or may not be stored; "
             "repeat with using(id=...) and the same ids, which makes no second job"
         )
-        self.ids = tuple(ids)
+        self.ids, self.why = tuple(ids), why

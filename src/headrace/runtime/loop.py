@@ -12,7 +12,7 @@ Report = Callable[[str, BaseException], None]
 
 _LONGEST = 10.0
 """Seconds between two tries of a step that goes on failing, give or take a half."""
-SOON = 1.5
+SOON = 1.0
 """The same for one that others wait for: with what a storage itself waits between two tries to reach its server, it is
 done within five seconds once that is back."""
 

@@ -8,8 +8,9 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
-from through_a_proxy import Line, behind, line, new_job, proxied, run_sql, storage_at
+from through_a_proxy import IDS, SCHEMA, Line, behind, line, new_job, proxied, run_sql, storage_at
 
+from headrace import Headrace
 from headrace.model import lifecycle
 from headrace.model.change import Status
 from headrace.model.errors import AnswerLost, EnqueueUnknown, PutLost, StoreError, StoreUnreachable
@@ -115,6 +116,22 @@ async def test_one_lost_answer_makes_the_whole_insert_unknown(wire: Line) -> Non
         await inserting
     assert "at the next try" in str(caught.value)
     assert await wire.ids() == {new.id}
+
+
+async def test_of_those_that_were_sent_together_each_is_told_of_its_own(postgres_url: str) -> None:
+    async with proxied(postgres_url) as proxy:
+        url = f"{behind(postgres_url, proxy.port)}?schema={SCHEMA}"
+        async with Headrace(url, patience=0.3) as app:
+            nothing = app.task(name="nothing")(lambda: None)
+            await nothing.aenqueue()
+            ids = [IDS.new() for _ in range(3)]
+            proxy.drop_answers(is_insert, times=1000)
+            ends = await asyncio.gather(*(nothing.using(id=one).aenqueue() for one in ids), return_exceptions=True)
+            proxy.heal()
+            assert [end.ids for end in ends if isinstance(end, EnqueueUnknown)] == [(one,) for one in ids]
+            again = [await nothing.using(id=one).aenqueue() for one in ids]
+            assert [receipt.id for receipt in again] == ids
+            assert sorted(job.id for job in await app.ajobs(limit=50) if job.id in ids) == sorted(ids)
 
 
 async def test_an_insert_outlives_a_server_that_refuses_for_a_moment(wire: Line) -> None:

@@ -5,7 +5,7 @@ import math
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
 
-_FIRST, _LONGEST = 0.1, 1.5
+_FIRST, _LONGEST = 0.1, 1.0
 """Seconds. The longest is short enough that all are at work again within five seconds once a server is back, and long
 enough that a thousand handles don't keep it from coming back."""
 _DOUBLINGS = 10
@@ -22,7 +22,7 @@ def pause(failures: int, entropy: Entropy) -> float:
 
 def most_tries(seconds: float) -> int:
     """How often a handle tries to reach a server that is away for so long, at most: six times in the first second or
-    so, then once in 0.75 s. Its calls and the connection that hears notices share these tries."""
+    so, then once in half a second. Its calls and the connection that hears notices share these tries."""
     return _EARLY + math.ceil(seconds / (_LONGEST * _SHORTEST_SHARE))
 
 
