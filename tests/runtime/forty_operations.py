@@ -170,7 +170,8 @@ class Script:
         try:
             return await call(), None
         except Exception as error:
-            if error not in self.raised:
+            # Or what it means to one of many callers whose jobs went together.
+            if error not in self.raised and error.__cause__ not in self.raised:
                 self.surprises.append(f"operation {self.operations} raised {error!r}, not what the storage did")
             met = error
         if not again:
