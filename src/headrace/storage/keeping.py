@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from headrace.model.job import Options, retention_of
 from headrace.model.state import FINAL, State
 from headrace.storage.contract import Keep
 
@@ -31,3 +32,9 @@ def sweeps(keep: Mapping[State, Keep], of_queues: Mapping[str, Mapping[State, Ke
         if state in FINAL and (state in keep or own):
             found.append(Sweep(state, keep.get(state), own))
     return found
+
+
+def kept_for(options: Options, state: State) -> int | None:
+    """Milliseconds that the job asks to be kept for in this state; while it is not final: once it is completed."""
+    asked = retention_of(options, state if state in FINAL else State.COMPLETED)
+    return None if asked is None else round(asked * 1000)

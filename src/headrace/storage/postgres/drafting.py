@@ -6,13 +6,13 @@ from headrace.model.change import Change
 from headrace.model.job import Encoding, Job, NewJob
 from headrace.model.record import Put
 from headrace.model.state import State
+from headrace.storage.keeping import kept_for
 from headrace.storage.postgres.draft import Draft, KeyName
 from headrace.storage.postgres.queries import load_queries
 from headrace.storage.postgres.rows import (
     encoding_text,
     history_text,
     job_of,
-    kept_for,
     notes_text,
     options_text,
     until_text,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.model.job import DEFAULT_OPTIONS, AttemptRecord, Encoding, Job, Notes, Options, Until, retention_of
-from headrace.model.state import FINAL, State
+from headrace.model.job import DEFAULT_OPTIONS, AttemptRecord, Encoding, Job, Notes, Options, Until
+from headrace.model.state import State
 from headrace.storage.postgres.statement import Row
 
 _STATES = {str(state): state for state in State}
@@ -58,12 +58,6 @@ def notes_text(notes: Notes | None) -> str | None:
 def json_text(value: object) -> str:
     """As it is stored."""
     return _json.encode(value).decode()
-
-
-def kept_for(options: Options, state: State) -> int | None:
-    """Milliseconds that the job asks to be kept for in this state; while it is not final: once it is completed."""
-    asked = retention_of(options, state if state in FINAL else State.COMPLETED)
-    return None if asked is None else round(asked * 1000)
 
 
 def is_id(text: str) -> bool:

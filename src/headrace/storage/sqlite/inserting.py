@@ -11,11 +11,11 @@ from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Until
 from headrace.model.record import Put
 from headrace.model.state import State
 from headrace.storage.contract import Receipt
+from headrace.storage.keeping import kept_for
 from headrace.storage.sqlite.chunks import chunked, many_rows
 from headrace.storage.sqlite.keys import find_holders, hold
 from headrace.storage.sqlite.queries import load_queries
 from headrace.storage.sqlite.records import write_all
-from headrace.storage.sqlite.rewriting import kept_for
 from headrace.storage.sqlite.transaction import Parameters, Transaction, json_text
 
 _ROWS = load_queries("rows")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.model.job import Job, Options, retention_of
-from headrace.model.state import FINAL, State
+from headrace.model.job import Job
+from headrace.storage.keeping import kept_for
 from headrace.storage.sqlite.chunks import chunked, many_rows
 from headrace.storage.sqlite.transaction import Parameters, Transaction
 
@@ -53,9 +53,3 @@ def _parameters(jobs: Sequence[Job]) -> Parameters:
             kept_for(job.options, job.state),
         )
     return parameters
-
-
-def kept_for(options: Options, state: State) -> int | None:
-    """Milliseconds that the job asks to be kept for in this state; while it is not final: once it is completed."""
-    asked = retention_of(options, state if state in FINAL else State.COMPLETED)
-    return None if asked is None else round(asked * 1000)
