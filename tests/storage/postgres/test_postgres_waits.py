@@ -203,8 +203,13 @@ async def test_where_the_database_serializes_who_gives_way_goes_again(fresh_post
     receipts = await asyncio.gather(*(storage.insert([new]) for new in news))
     held = {receipt.id for (receipt,) in receipts if not receipt.duplicate}
     assert len(held) == 7
-    claimed = await asyncio.gather(*(storage.claim("w", [Demand("q", 2)]) for _ in range(6)))
-    assert sorted(job.id for jobs in claimed for job in jobs) == sorted(held)
+    claimed: list[str] = []
+    while len(claimed) < len(held):
+        # A round may leave some: a claim passes over what another one holds that then gives way.
+        found = await asyncio.gather(*(storage.claim("w", [Demand("q", 2)]) for _ in range(6)))
+        assert any(found), "what was given way for is nobody's"
+        claimed += [job.id for jobs in found for job in jobs]
+    assert sorted(claimed) == sorted(held)
     assert await storage.count() == {("q", State.RUNNING): 7}
     await storage.close()
 
