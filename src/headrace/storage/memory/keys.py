@@ -5,7 +5,9 @@ from typing import NamedTuple
 from headrace.model.job import Job, NewJob, Until
 
 
-class _Hold(NamedTuple):
+class Hold(NamedTuple):
+    """Who has a key."""
+
     job_id: str
     ends_at: int | None
     """With ``Until.WINDOW``: when the window ends."""
@@ -14,8 +16,8 @@ class _Hold(NamedTuple):
 class Keys:
     """A key holds per queue."""
 
-    def __init__(self) -> None:
-        self._holds: dict[tuple[str, str], _Hold] = {}
+    def __init__(self, holds: dict[tuple[str, str], Hold]) -> None:
+        self._holds = holds
 
     def holder(self, queue: str, key: str, now: int) -> str | None:
         """The id of the job that holds the key."""
@@ -27,12 +29,12 @@ class Keys:
     def hold(self, new: NewJob, key: str, now: int) -> None:
         """A new job takes a free key."""
         ends_at = now + round((new.window or 0) * 1000) if new.until is Until.WINDOW else None
-        self._holds[new.queue, key] = _Hold(new.id, ends_at)
+        self._holds[new.queue, key] = Hold(new.id, ends_at)
 
     def take_back(self, job: Job, key: str) -> None:
         """A job takes a free key again. A window is never opened anew."""
         if job.until is not Until.WINDOW:
-            self._holds[job.queue, key] = _Hold(job.id, None)
+            self._holds[job.queue, key] = Hold(job.id, None)
 
     def release(self, job: Job) -> None:
         """Frees what the job holds, but no window: that lasts whatever becomes of the job."""

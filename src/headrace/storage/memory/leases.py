@@ -29,8 +29,8 @@ class BootTime(NamedTuple):
 class Leases:
     """Until when each worker counts as alive."""
 
-    def __init__(self) -> None:
-        self._ends: dict[str, BootTime] = {}
+    def __init__(self, ends: dict[str, BootTime]) -> None:
+        self._ends = ends
 
     def extend(self, worker: str, ttl: float, now: BootTime) -> None:
         """The worker's lease lasts ``ttl`` seconds from now."""

@@ -13,20 +13,23 @@ from headrace.storage.memory.leases import BootTime
 _NO_CONTROL = QueueControl()
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
+    """A record, and until when."""
+
     record: Record
     lapses_at: BootTime | None
 
 
-Outcome = dict[tuple[str, str], _Kept | None]
+Outcome = dict[tuple[str, str], Kept | None]
 """What records become; None: removed."""
 
 
 class Records:
     """Kept by kind and name. A ttl runs on the clock of leases: leaders' leases are records."""
 
-    def __init__(self) -> None:
-        self._kinds: defaultdict[str, dict[str, _Kept]] = defaultdict(dict)
+    def __init__(self, kept: dict[tuple[str, str], Kept]) -> None:
+        self._kept = kept
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
         self._lapsing: set[tuple[str, str]] = set()
         """Those with a ttl: a look for lapsed ones must not cost a look at every user's record."""
 
@@ -35,7 +38,7 @@ class Records:
         outcome: Outcome = {}
         for put in puts:
             name = (put.kind, put.name)
-            kept = outcome[name] if name in outcome else self._kinds[put.kind].get(put.name)
+            kept = outcome[name] if name in outcome else self._kept.get(name)
             version = 0 if kept is None or _lapsed(kept, now) else kept.record.version
             if put.expect is not Expect.ANY and version != (0 if put.expect is Expect.ABSENT else put.expect):
                 return put
@@ -43,51 +46,53 @@ class Records:
                 outcome[name] = None
             else:
                 record = Record(put.kind, put.name, put.value, version + 1)
-                outcome[name] = _Kept(record, None if put.ttl is None else now.later(put.ttl))
+                outcome[name] = Kept(record, None if put.ttl is None else now.later(put.ttl))
         return outcome
 
     def settle(self, outcome: Outcome) -> None:
         """Makes what was weighed true."""
-        for (kind, name), kept in outcome.items():
+        for name, kept in outcome.items():
             if kept is None:
-                self._kinds[kind].pop(name, None)
+                self._forget(name)
+                continue
+            self._kept[name] = kept
+            self._names[name[0]].add(name[1])
+            if kept.lapses_at is None:
+                self._lapsing.discard(name)
             else:
-                self._kinds[kind][name] = kept
-            if kept is None or kept.lapses_at is None:
-                self._lapsing.discard((kind, name))
-            else:
-                self._lapsing.add((kind, name))
+                self._lapsing.add(name)
+
+    def _forget(self, name: tuple[str, str]) -> None:
+        if self._kept.pop(name, None) is not None:
+            self._names[name[0]].discard(name[1])
+        self._lapsing.discard(name)
 
     def of_kind(
         self, kind: str, now: BootTime, names: Collection[str] | None, after: str | None, limit: int | None
     ) -> Sequence[Record]:
         """Those that have not lapsed, by name."""
-        kept = self._kinds[kind]
-        wanted = (
-            name for name in (kept if names is None else set(names) & kept.keys()) if after is None or name > after
-        )
-        found = [kept[name].record for name in sorted(wanted) if not _lapsed(kept[name], now)]
-        return found[:limit]
+        there = self._names[kind]
+        wanted = (name for name in (there if names is None else there & set(names)) if after is None or name > after)
+        found = (self._kept[kind, name] for name in sorted(wanted))
+        return [kept.record for kept in found if not _lapsed(kept, now)][:limit]
 
     def has_ceiling(self, queue: str) -> bool:
         """Whether the jobs of this queue that run at once are limited."""
-        kept = self._kinds[QUEUE].get(queue)
+        kept = self._kept.get((QUEUE, queue))
         return kept is not None and _decoded(kept.record.value).concurrency is not None
 
     def control(self, queue: str, now: BootTime) -> QueueControl:
         """What claims of this queue obey."""
-        kept = self._kinds[QUEUE].get(queue)
+        kept = self._kept.get((QUEUE, queue))
         return _NO_CONTROL if kept is None or _lapsed(kept, now) else _decoded(kept.record.value)
 
     def forget_lapsed(self, now: BootTime) -> None:
         """Drops what counts as absent already."""
-        for kind, name in list(self._lapsing):
-            if _lapsed(self._kinds[kind][name], now):
-                del self._kinds[kind][name]
-                self._lapsing.discard((kind, name))
+        for name in [name for name in self._lapsing if _lapsed(self._kept[name], now)]:
+            self._forget(name)
 
 
-def _lapsed(kept: _Kept, now: BootTime) -> bool:
+def _lapsed(kept: Kept, now: BootTime) -> bool:
     return kept.lapses_at is not None and kept.lapses_at.reached(now)
 
 

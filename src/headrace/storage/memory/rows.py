@@ -42,8 +42,8 @@ class Finals:
 class Rows:
     """All jobs by id; by queue and state in the order in which they are needed; running ones by worker."""
 
-    def __init__(self) -> None:
-        self.jobs: dict[str, Job] = {}
+    def __init__(self, jobs: dict[str, Job]) -> None:
+        self.jobs = jobs
         self.lanes: dict[str, Lane] = {}
         self.held_by: defaultdict[str, set[str]] = defaultdict(set)
         self._ids: list[str] = []

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Collection, Mapping, Sequence
-from typing import Self
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Self, TypeVar
 
 from headrace.model.change import Change, Verdict
 from headrace.model.errors import AppClosed, WrongLoop
@@ -28,6 +28,8 @@ from headrace.storage.memory import applying, claiming, finding, inserting, leas
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.store import Store
 from headrace.system.clock import Clock, SystemClock
+
+T = TypeVar("T")
 
 _CAPABILITIES = Capabilities(
     name="memory",
@@ -75,72 +77,56 @@ class MemoryStorage:
             raise AppClosed
         return self._store
 
-    async def now(self) -> int:
+    async def _read(self, run: Callable[[Store], T]) -> T:
         store = self._entered()
         with store.lock:
-            return store.now()
+            return run(store)
+
+    async def _write(self, run: Callable[[Store], T]) -> T:
+        store = self._entered()
+        with store.lock:
+            return run(store)
+
+    async def now(self) -> int:
+        return await self._read(lambda store: store.now())
 
     async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
-        store = self._entered()
-        with store.lock:
-            return inserting.insert(store, jobs, puts)
+        return await self._write(lambda store: inserting.insert(store, jobs, puts))
 
     async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
-        store = self._entered()
-        with store.lock:
-            return claiming.claim(store, worker, demands)
+        return await self._write(lambda store: claiming.claim(store, worker, demands))
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
-        store = self._entered()
-        with store.lock:
-            return leasing.beat(store, worker, holding, ttl)
+        return await self._write(lambda store: leasing.beat(store, worker, holding, ttl))
 
     async def leases(self) -> Mapping[str, float]:
-        store = self._entered()
-        with store.lock:
-            return leasing.leases(store)
+        return await self._read(lambda store: leasing.leases(store))
 
     async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
-        store = self._entered()
-        with store.lock:
-            return leasing.reclaim(store, worker, limit, queues)
+        return await self._write(lambda store: leasing.reclaim(store, worker, limit, queues))
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
-        store = self._entered()
-        with store.lock:
-            return applying.apply(store, changes)
+        return await self._write(lambda store: applying.apply(store, changes))
 
     async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
-        store = self._entered()
-        with store.lock:
-            return store.put(puts)
+        return await self._write(lambda store: store.put(puts))
 
     async def records(
         self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None
     ) -> Sequence[Record]:
-        store = self._entered()
-        with store.lock:
-            return store.records.of_kind(kind, store.boot_now(), names, after, limit)
+        return await self._read(lambda store: store.records.of_kind(kind, store.boot_now(), names, after, limit))
 
     async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
-        store = self._entered()
-        with store.lock:
-            return [store.rows.jobs.get(job_id) for job_id in ids]
+        return await self._read(lambda store: [store.rows.jobs.get(job_id) for job_id in ids])
 
     async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
-        store = self._entered()
-        with store.lock:
-            return finding.find(store, where, limit, after)
+        return await self._read(lambda store: finding.find(store, where, limit, after))
 
     async def count(self) -> Mapping[tuple[str, State], int]:
-        store = self._entered()
-        with store.lock:
-            return finding.count(store)
+        return await self._read(lambda store: finding.count(store))
 
     async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
-        store = self._entered()
-        with store.lock:
-            return pruning.delete(store, ids, states)
+        return await self._write(lambda store: pruning.delete(store, ids, states))
 
     async def prune(
         self,
@@ -150,24 +136,16 @@ class MemoryStorage:
         of_queues: Mapping[str, Mapping[State, Keep]] = {},
         entries: Mapping[str, float] = {},
     ) -> int:
-        store = self._entered()
-        with store.lock:
-            return pruning.prune(store, keep, limit, of_queues, entries)
+        return await self._write(lambda store: pruning.prune(store, keep, limit, of_queues, entries))
 
     async def record(self, entries: Sequence[Entry]) -> None:
-        store = self._entered()
-        with store.lock:
-            store.timeline.record(entries)
+        await self._write(lambda store: store.timeline.record(entries))
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
-        store = self._entered()
-        with store.lock:
-            return store.timeline.read(where, limit, after)
+        return await self._read(lambda store: store.timeline.read(where, limit, after))
 
     async def next_due(self, queues: Collection[str]) -> float | None:
-        store = self._entered()
-        with store.lock:
-            return finding.next_due(store, queues)
+        return await self._read(lambda store: finding.next_due(store, queues))
 
     def listen(self, topics: Collection[str]) -> Listener:
         store = self._entered()

@@ -3,29 +3,44 @@
 import os
 import threading
 from collections.abc import Sequence
+from typing import Any
 
+from headrace.model.job import Job
 from headrace.model.record import QUEUE, Put
-from headrace.storage.memory.keys import Keys
+from headrace.model.timeline import Entry
+from headrace.storage.memory.keys import Hold, Keys
 from headrace.storage.memory.leases import BootTime, Leases
 from headrace.storage.memory.notices import Notices
-from headrace.storage.memory.records import Records
+from headrace.storage.memory.records import Kept, Records
 from headrace.storage.memory.rows import Rows
 from headrace.storage.memory.timeline import Timeline
 from headrace.system.clock import Clock, steady
 
 
+class Tables:
+    """All that a store knows. Whoever wants to hear of changes gives dicts of another kind."""
+
+    def __init__(self, table: type[dict[Any, Any]] = dict) -> None:
+        self.jobs: dict[str, Job] = table()
+        self.holds: dict[tuple[str, str], Hold] = table()
+        self.leases: dict[str, BootTime] = table()
+        self.records: dict[tuple[str, str], Kept] = table()
+        self.entries: dict[str, Entry] = table()
+
+
 class Store:
     """Rows, keys, leases, records and the timeline on one clock."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tables: Tables | None = None) -> None:
+        tables = tables or Tables()
         self.lock = threading.Lock()
         self.pid = os.getpid()
-        self.keys = Keys()
-        self.leases = Leases()
+        self.keys = Keys(tables.holds)
+        self.leases = Leases(tables.leases)
         self.notices = Notices()
-        self.records = Records()
-        self.rows = Rows()
-        self.timeline = Timeline()
+        self.records = Records(tables.records)
+        self.rows = Rows(tables.jobs)
+        self.timeline = Timeline(tables.entries)
         self._clock = clock
         self._now = 0
 

@@ -15,8 +15,8 @@ _Place = tuple[int, str]
 class Timeline:
     """Kept by id; by kind in order."""
 
-    def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self._entries = entries
         self._order: defaultdict[str, list[_Place]] = defaultdict(list)
 
     def record(self, entries: Iterable[Entry]) -> None:
