@@ -206,6 +206,14 @@ def promoted(job: Job) -> Job:
     return replace(job, state=State.PENDING)
 
 
+def carried(job: Job) -> Job:
+    """The row as it goes to another store, where nobody holds it: one that runs waits there for its next run, as one
+    that was handed back, and whoever held it here is fenced."""
+    if job.state not in RUNNING:
+        return job
+    return replace(patched(job, Patch(State.PENDING, attempt=-1), 0), generation=job.generation + 1)
+
+
 def order(job: Job) -> tuple[int, int, str]:
     """Jobs of one queue are claimed in ascending order of this."""
     return (job.priority, job.due_at, job.id)

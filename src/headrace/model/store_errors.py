@@ -141,6 +141,25 @@ class StoreOwned(StoreError):
         self.where, self.host, self.pid, self.since = where, host, pid, since
 
 
+class StoreMoved(StoreError):
+    """The store was moved to another, or is at one end of a move: it can be read, and no one else may write to it."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where} {why}; nothing was changed")
+        self.where, self.why = where, why
+
+
+class NotBeingFilled(StoreError):
+    """Rows of another store were to be loaded into one that no move is filling."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where} is not being filled by a move, and rows are loaded into no other store; nothing was changed; "
+            "run headrace move, which marks it first"
+        )
+        self.where = where
+
+
 class SchemaTooOld(StoreError):
     """The store's schema is older than this version needs, and may not be migrated unasked."""
 

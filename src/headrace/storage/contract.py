@@ -16,9 +16,11 @@ import msgspec
 
 from headrace.model.change import Change, Verdict
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
+from headrace.storage.moving import Row, Rows
 
 R = TypeVar("R")
 
@@ -264,6 +266,32 @@ class Storage(Protocol):
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
         """Committed entries that pass, by instant and id, from the cursor on. InvalidOption where that is no cursor."""
+        ...
+
+    async def dump(self, *, limit: int, after: str | None = None) -> Rows:
+        """At most ``limit`` committed rows of every kind from the cursor on, fewer where they are large, as
+        ``model.change.carried`` has them: jobs by id, held keys by queue and key, records by kind and name with what
+        is left of their ttl, entries of the timeline by kind, instant and id. Leases are not dumped, nor what only
+        means something here: the kinds of records in ``storage.moving.LEFT_BEHIND``, and lapsed ones. A snapshot only
+        while nobody writes. InvalidOption where that is no cursor."""
+        ...
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        """Rows as they were dumped, in one atomic step, and how many. One that is there is replaced by its like:
+        loaded twice is loaded once. Keeps ``cursor`` in the mark in that same step. Nothing is judged, and nobody is
+        told. NotBeingFilled where no mark says that this store is the target of a move."""
+        ...
+
+    async def mark(self, mark: Mark | None) -> None:
+        """From now on, and until the mark is taken away by None, whatever would change something here is refused with
+        StoreMoved, but for ``load`` and ``mark``: calls of every handle of every process, and of every version, and
+        transactions of callers' own. Reads go on. A write that was let through before is seen by every read after
+        this. What would change nothing may be answered as ever. StoreMoved too where the mark of another move
+        stands."""
+        ...
+
+    async def marked(self) -> Mark | None:
+        """The mark that stands here."""
         ...
 
     async def next_due(self, queues: Collection[str]) -> float | None:

@@ -1,5 +1,6 @@
 """Dedup keys: who holds which, and until when."""
 
+from heapq import nsmallest
 from typing import NamedTuple
 
 from headrace.model.job import Job, NewJob, Until
@@ -48,6 +49,15 @@ class Keys:
         hold = self._holds.get((job.queue, job.key))
         if hold is not None and hold.job_id == job.id:
             del self._holds[job.queue, job.key]
+
+    def restore(self, queue: str, key: str, hold: Hold) -> None:
+        """A key as another store had it."""
+        self._holds[queue, key] = hold
+
+    def following(self, after: tuple[str, str], most: int) -> list[tuple[str, str, Hold]]:
+        """The first keys above this one by queue and key, at most so many, and who has them."""
+        names = nsmallest(most, (name for name in self._holds if name > after))
+        return [(*name, self._holds[name]) for name in names]
 
     def forget_lapsed(self, now: int) -> None:
         """Drops windows that have ended."""

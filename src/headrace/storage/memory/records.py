@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
+from heapq import nsmallest
 from typing import NamedTuple
 
 import msgspec
@@ -75,6 +76,24 @@ class Records:
         wanted = (name for name in (there if names is None else there & set(names)) if after is None or name > after)
         found = (self._kept[kind, name] for name in sorted(wanted))
         return [kept.record for kept in found if not _lapsed(kept, now)][:limit]
+
+    def get(self, kind: str, name: str) -> Record | None:
+        """One that never lapses."""
+        kept = self._kept.get((kind, name))
+        return None if kept is None else kept.record
+
+    def following(
+        self, after: tuple[str, str], without: Collection[str], now: BootTime, most: int
+    ) -> list[tuple[Record, float | None]]:
+        """The first records above this one by kind and name, at most so many, without these kinds and lapsed ones, and
+        in how many seconds each lapses."""
+        names = (
+            name
+            for name, kept in self._kept.items()
+            if name > after and name[0] not in without and not _lapsed(kept, now)
+        )
+        found = (self._kept[name] for name in nsmallest(most, names))
+        return [(record, None if ends is None else (ends.at - now.at) / 1000) for record, ends in found]
 
     def has_ceiling(self, queue: str) -> bool:
         """Whether the jobs of this queue that run at once are limited."""

@@ -1,6 +1,6 @@
 """The rows, and where each stands: every change of a row goes through here, so that no index can disagree with it."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
@@ -98,11 +98,31 @@ class Rows:
             if after is None or job_id < after:
                 yield self.jobs[job_id]
 
-    def newest_first(self, after: str | None) -> Iterator[Job]:
-        """Jobs in falling order of their ids, from below ``after``."""
+    def restore(self, job: Job) -> None:
+        """A row as another store had it, new or in place of the one that is there."""
+        before = self.jobs.get(job.id)
+        if before is not None:
+            self.remove(before)
+        self.add(job)
+
+    def oldest_first(self, after: str) -> Iterator[Job]:
+        """Jobs in rising order of their ids, from above ``after``."""
+        ids = self._sorted_ids()
+        last = None
+        for index in range(bisect_right(ids, after), len(ids)):
+            job = self.jobs.get(ids[index])
+            if job is not None and job.id != last:
+                last = job.id
+                yield job
+
+    def _sorted_ids(self) -> list[str]:
         if not self._in_order or len(self._ids) > 2 * len(self.jobs) + 64:
             self._ids, self._in_order = sorted(self.jobs), True
-        ids = self._ids
+        return self._ids
+
+    def newest_first(self, after: str | None) -> Iterator[Job]:
+        """Jobs in falling order of their ids, from below ``after``."""
+        ids = self._sorted_ids()
         last = None
         for index in range((len(ids) if after is None else bisect_left(ids, after)) - 1, -1, -1):
             job = self.jobs.get(ids[index])

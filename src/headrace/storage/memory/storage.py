@@ -2,30 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from typing import Self, TypeVar
 
-from headrace.model.change import Change, Verdict
 from headrace.model.errors import AppClosed, WrongLoop
-from headrace.model.job import Job, NewJob
-from headrace.model.record import Put, Record
-from headrace.model.state import FINAL, WAITING, State
-from headrace.model.timeline import Entry
-from headrace.storage.contract import (
-    Beat,
-    Capabilities,
-    Demand,
-    Entries,
-    Filter,
-    Holding,
-    Keep,
-    Listener,
-    Page,
-    Receipt,
-    Span,
-)
-from headrace.storage.memory import applying, claiming, finding, inserting, leasing, pruning
+from headrace.storage.contract import Capabilities, Listener
+from headrace.storage.memory import moving
 from headrace.storage.memory.notices import MemoryListener
+from headrace.storage.memory.operations import Operations
 from headrace.storage.memory.store import Store
 from headrace.system.clock import Clock, SystemClock
 
@@ -39,7 +23,7 @@ _CAPABILITIES = Capabilities(
 )
 
 
-class MemoryStorage:
+class MemoryStorage(Operations):
     """Keeps jobs in this process's memory. Implements ``contract.Storage``, whose docstrings apply."""
 
     def __init__(self, clock: Clock | None = None, *, store: Store | None = None) -> None:
@@ -82,70 +66,12 @@ class MemoryStorage:
         with store.lock:
             return run(store)
 
-    async def _write(self, run: Callable[[Store], T]) -> T:
+    async def _write(self, run: Callable[[Store], T], *, moves: bool = False) -> T:
         store = self._entered()
         with store.lock:
+            if not moves:
+                moving.refuse_moved(store)
             return run(store)
-
-    async def now(self) -> int:
-        return await self._read(lambda store: store.now())
-
-    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
-        return await self._write(lambda store: inserting.insert(store, jobs, puts))
-
-    async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
-        return await self._write(lambda store: claiming.claim(store, worker, demands))
-
-    async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
-        return await self._write(lambda store: leasing.beat(store, worker, holding, ttl))
-
-    async def leases(self) -> Mapping[str, float]:
-        return await self._read(lambda store: leasing.leases(store))
-
-    async def reclaim(self, worker: str, limit: int, queues: Collection[str] | None = None) -> Sequence[Job]:
-        return await self._write(lambda store: leasing.reclaim(store, worker, limit, queues))
-
-    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
-        return await self._write(lambda store: applying.apply(store, changes))
-
-    async def put(self, puts: Sequence[Put]) -> Sequence[bool]:
-        return await self._write(lambda store: store.put(puts))
-
-    async def records(
-        self, kind: str, *, names: Collection[str] | None = None, after: str | None = None, limit: int | None = None
-    ) -> Sequence[Record]:
-        return await self._read(lambda store: store.records.of_kind(kind, store.boot_now(), names, after, limit))
-
-    async def get(self, ids: Sequence[str]) -> Sequence[Job | None]:
-        return await self._read(lambda store: [store.rows.jobs.get(job_id) for job_id in ids])
-
-    async def find(self, where: Filter, *, limit: int, after: str | None = None) -> Page:
-        return await self._read(lambda store: finding.find(store, where, limit, after))
-
-    async def count(self) -> Mapping[tuple[str, State], int]:
-        return await self._read(lambda store: finding.count(store))
-
-    async def delete(self, ids: Sequence[str], states: Collection[State] = WAITING | FINAL) -> Sequence[Verdict]:
-        return await self._write(lambda store: pruning.delete(store, ids, states))
-
-    async def prune(
-        self,
-        keep: Mapping[State, Keep],
-        limit: int,
-        *,
-        of_queues: Mapping[str, Mapping[State, Keep]] = {},
-        entries: Mapping[str, float] = {},
-    ) -> int:
-        return await self._write(lambda store: pruning.prune(store, keep, limit, of_queues, entries))
-
-    async def record(self, entries: Sequence[Entry]) -> None:
-        await self._write(lambda store: store.timeline.record(entries))
-
-    async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
-        return await self._read(lambda store: store.timeline.read(where, limit, after))
-
-    async def next_due(self, queues: Collection[str]) -> float | None:
-        return await self._read(lambda store: finding.next_due(store, queues))
 
     def listen(self, topics: Collection[str]) -> Listener:
         store = self._entered()

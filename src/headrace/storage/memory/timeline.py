@@ -1,8 +1,8 @@
 """Entries of the timeline, in the order in which they are read."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from headrace.model.timeline import Entry
 from headrace.storage.contract import Entries, Span
@@ -42,6 +42,13 @@ class Timeline:
                 found.append(entry)
         last = found[limit - 1] if len(found) > limit else None
         return Entries(found[:limit], None if last is None else cursor_of(last))
+
+    def following(self, kind: str, at: int, entry_id: str) -> Iterator[Entry]:
+        """Entries above that place by kind, instant and id."""
+        for other in sorted(one for one in self._order if one >= kind):
+            order = self._order[other]
+            for place in range(bisect_right(order, (at, entry_id)) if other == kind else 0, len(order)):
+                yield self._entries[order[place][1]]
 
     def prune(self, ages: Mapping[str, float], now: int, limit: int) -> int:
         """Removes at most so many of each kind that are older, and how many."""
