@@ -14,6 +14,7 @@ from headrace.model.job import NewJob
 from headrace.storage import sessions
 from headrace.storage.contract import AsyncEnlisted, Enlisted, Receipt
 from headrace.storage.sqlite import applying, inserting
+from headrace.storage.sqlite.faults import is_moved, translated
 from headrace.storage.sqlite.inspection import check_version
 from headrace.storage.sqlite.moments import Moment
 from headrace.storage.sqlite.transaction import Parameters, Transaction, write_counts
@@ -73,8 +74,10 @@ class _Guest:
                 transaction = Transaction(plain, self._moment())
                 answer = run(transaction)
                 write_counts(plain, transaction.moved)
-            except BaseException:
+            except BaseException as error:
                 _undo(connection, plain, begins=begins)
+                if isinstance(error, sqlite3.Error) and is_moved(error):
+                    raise translated(error, self._path, 0.0) from error
                 raise
             plain.execute("RELEASE headrace")
             return answer

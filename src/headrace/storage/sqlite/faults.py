@@ -9,9 +9,11 @@ from headrace.model.errors import (
     StoreBusy,
     StoreError,
     StoreFull,
+    StoreMoved,
     StoreReadOnly,
     StoreUnreachable,
 )
+from headrace.model.mark import PREFIX
 from headrace.storage.sqlite.probing import refusal
 
 _PRIMARY = 0xFF
@@ -39,11 +41,19 @@ def leaves_a_trace(error: sqlite3.Error) -> bool:
     return _primary(error) == sqlite3.SQLITE_IOERR and error.sqlite_errorcode != sqlite3.SQLITE_IOERR_WRITE
 
 
+def is_moved(error: sqlite3.Error) -> bool:
+    """Whether a mark of the store refused it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_CONSTRAINT_TRIGGER and str(error).startswith(PREFIX)
+
+
 def translated(error: sqlite3.Error, path: str, patience: float) -> StoreError:
     """The error that users meet."""
     code = _primary(error)
     if code in _BUSY:
         return StoreBusy(path, patience)
+    if is_moved(error):
+        return StoreMoved(path, str(error).removeprefix(PREFIX))
     if code == sqlite3.SQLITE_FULL:
         return StoreFull(path)
     if code == sqlite3.SQLITE_READONLY and getattr(error, "sqlite_errorcode", 0) != _MOVED:

@@ -6,6 +6,7 @@ from functools import partial
 from headrace.model.change import Change, Verdict
 from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
@@ -23,7 +24,8 @@ from headrace.storage.contract import (
     Receipt,
     Span,
 )
-from headrace.storage.sqlite import applying, claiming, finding, inserting, leasing, pruning, records, timeline
+from headrace.storage.moving import Row, Rows
+from headrace.storage.sqlite import applying, claiming, finding, inserting, leasing, moving, pruning, records, timeline
 from headrace.storage.sqlite.enlisting import within
 from headrace.storage.sqlite.handle import Handle
 from headrace.storage.sqlite.listening import SqliteListener
@@ -101,6 +103,18 @@ class SqliteStorage(Handle):
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
         return await self._read(partial(timeline.history, where=where, limit=limit, after=after))
+
+    async def dump(self, *, limit: int, after: str | None = None) -> Rows:
+        return await self._read(partial(moving.dump, limit=limit, after=after))
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        return await self._write(partial(moving.load, where=self._path, rows=rows, cursor=cursor), len(rows))
+
+    async def mark(self, mark: Mark | None) -> None:
+        await self._write(partial(moving.mark, where=self._path, wanted=mark), 1)
+
+    async def marked(self) -> Mark | None:
+        return await self._read(moving.marked)
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         return await self._read(partial(finding.next_due, queues=queues))

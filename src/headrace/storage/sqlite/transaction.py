@@ -2,8 +2,8 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -49,6 +49,15 @@ class Transaction:
         """The one value it gives; None without a row."""
         row: tuple[str | int | None] | None = self._connection.execute(statement, parameters).fetchone()
         return None if row is None else row[0]
+
+    def rows(self, statement: str, parameters: Parameters = ()) -> Generator[tuple[Any, ...], None, None]:
+        """Those it gives, one by one: for as many as no one wants in memory at once. To be closed, or read to the
+        end: what reads on keeps the -wal."""
+        cursor = self._connection.execute(statement, parameters)
+        try:
+            yield from cursor
+        finally:
+            cursor.close()
 
     def text(self, statement: str, parameters: Parameters = ()) -> str:
         """The one text it gives."""
