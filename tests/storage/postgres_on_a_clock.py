@@ -13,7 +13,10 @@ _BOOT = 10**12
 """Milliseconds from one boot to the next: whatever a lease of an earlier boot says is past."""
 _CLOCK = f"""CREATE OR REPLACE FUNCTION {SCHEMA}.clock() RETURNS bigint[] LANGUAGE sql VOLATILE
 AS $$ SELECT ARRAY[current_setting('headrace.wall')::bigint, current_setting('headrace.lease')::bigint] $$"""
-_EMPTY = f"TRUNCATE {SCHEMA}.jobs, {SCHEMA}.keys, {SCHEMA}.workers, {SCHEMA}.records, {SCHEMA}.timeline"
+_TABLES = [f"{SCHEMA}.{table}" for table in ("jobs", "keys", "workers", "records", "timeline")]
+_EMPTY = "; ".join(
+    [f"TRUNCATE {', '.join(_TABLES)}", *(f"DROP TRIGGER IF EXISTS headrace_moved ON {table}" for table in _TABLES)]
+)
 
 
 class Hands:

@@ -10,6 +10,7 @@ from headrace.model.job import NewJob
 from headrace.storage import sessions
 from headrace.storage.contract import AsyncEnlisted, Enlisted, Receipt
 from headrace.storage.postgres import applying, inserting
+from headrace.storage.postgres.barring import refused
 from headrace.storage.postgres.guests import AsyncGuest, Guest, async_guest, sync_guest
 from headrace.storage.postgres.listening import pack
 from headrace.storage.postgres.migrating import check_steps
@@ -58,9 +59,12 @@ class Enlistment:
             told, answer = yield from self._try(make)
             if self._settings.notify and (told.topics or told.finals):
                 yield Statement("SELECT pg_notify($1, $2)", (self._settings.schema, pack(told.all_topics(), _NOBODY)))
-        except Exception:
+        except Exception as error:
             yield Statement("ROLLBACK TO SAVEPOINT headrace")
             yield Statement("RELEASE SAVEPOINT headrace")
+            moved = refused(error, self._settings.where)
+            if moved is not None:
+                raise moved from error
             raise
         yield Statement("RELEASE SAVEPOINT headrace")
         return answer

@@ -16,6 +16,7 @@ from headrace.model.errors import (
     StoreReadOnly,
     StoreUnreachable,
 )
+from headrace.storage.postgres.barring import refused
 from headrace.storage.postgres.schema import LATEST
 
 _REDO = (
@@ -103,6 +104,9 @@ def translated(error: BaseException, where: str, patience: float, *, lost: bool)
     if ends_connection(error):
         why = describe(error)
         return AnswerLost(where, why) if lost else StoreUnreachable(where, why)
+    moved = refused(error, where)
+    if moved is not None:
+        return moved
     match error:
         case asyncpg.LockNotAvailableError():
             return StoreBusy(where, patience)

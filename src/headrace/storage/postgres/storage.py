@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 
 from headrace.model.change import APPLIED, Change, Verdict
-from headrace.model.errors import AnswerLost, EnqueueUnknown, StoreError
+from headrace.model.errors import AnswerLost, EnqueueUnknown, StoreBusy, StoreError
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
@@ -21,9 +22,23 @@ from headrace.storage.contract import (
     Receipt,
     Span,
 )
-from headrace.storage.postgres import applying, claiming, finding, inserting, leasing, pruning, records, timeline
+from headrace.storage.moving import Row, Rows
+from headrace.storage.postgres import (
+    applying,
+    claiming,
+    finding,
+    inserting,
+    leasing,
+    moving,
+    pruning,
+    records,
+    timeline,
+)
 from headrace.storage.postgres.handle import Handle
 from headrace.storage.postgres.listening import PostgresListener
+
+_GIVING_WAY = 0.3
+"""Seconds between two tries for all tables, in which others go on."""
 
 
 class PostgresStorage(Handle):
@@ -122,6 +137,25 @@ class PostgresStorage(Handle):
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
         return await self._read(lambda _: timeline.history(where, limit, after))
+
+    async def dump(self, *, limit: int, after: str | None = None) -> Rows:
+        return await self._read(lambda told: moving.dump(told, limit, after))
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        return await self._transact(lambda told: moving.load(told, self._settings.where, rows, cursor))
+
+    async def mark(self, mark: Mark | None) -> None:
+        ends_at = self._clock.monotonic() + self._patience
+        while True:
+            try:
+                return await self._transact(lambda _: moving.mark(self._settings.where, mark))
+            except StoreBusy:
+                if self._clock.monotonic() >= ends_at:
+                    raise
+                await self._clock.sleep(_GIVING_WAY)
+
+    async def marked(self) -> Mark | None:
+        return await self._read(lambda _: moving.marked())
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         return await self._read(lambda told: finding.next_due(told, queues))

@@ -11,6 +11,7 @@ from headrace.testing.conformance.test_insert import TestInsert
 from headrace.testing.conformance.test_keys import TestKeys, TestUntilClaimed, TestUntilFinished, TestUntilWindow
 from headrace.testing.conformance.test_lease import TestBeat, TestExpiry
 from headrace.testing.conformance.test_leases import TestLeases
+from headrace.testing.conformance.test_moving import TestDump, TestLoad, TestMark
 from headrace.testing.conformance.test_notes import TestNotes
 from headrace.testing.conformance.test_order import TestOrder
 from headrace.testing.conformance.test_own_puts import TestOwnPuts, TestOwnPutsOfFollowUps
@@ -32,6 +33,7 @@ __all__ = [
     "TestCount",
     "TestDelete",
     "TestDue",
+    "TestDump",
     "TestExpiry",
     "TestFind",
     "TestGet",
@@ -42,6 +44,8 @@ __all__ = [
     "TestKeys",
     "TestLeases",
     "TestListen",
+    "TestLoad",
+    "TestMark",
     "TestNextDue",
     "TestNotes",
     "TestOneCommit",
