@@ -7,6 +7,7 @@ import msgspec
 
 from headrace.model.change import Change, Verdict
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
@@ -24,6 +25,7 @@ from headrace.storage.contract import (
     Span,
     Storage,
 )
+from headrace.storage.moving import Row, Rows
 
 T = TypeVar("T")
 
@@ -159,6 +161,18 @@ class FailingStorage:
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
         return await self._call("history", lambda: self._inner.history(where, limit=limit, after=after))
+
+    async def dump(self, *, limit: int, after: str | None = None) -> Rows:
+        return await self._call("dump", lambda: self._inner.dump(limit=limit, after=after))
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        return await self._call("load", lambda: self._inner.load(rows, cursor))
+
+    async def mark(self, mark: Mark | None) -> None:
+        return await self._call("mark", lambda: self._inner.mark(mark))
+
+    async def marked(self) -> Mark | None:
+        return await self._call("marked", self._inner.marked)
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         return await self._call("next_due", lambda: self._inner.next_due(queues))

@@ -13,6 +13,7 @@ import msgspec
 from headrace.interface.app import Headrace
 from headrace.model.change import Change, Held, Status, Verdict
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.rate import Bucket
 from headrace.model.record import LIMIT, Put, Record
 from headrace.model.state import State
@@ -31,6 +32,7 @@ from headrace.storage.contract import (
     Span,
     Storage,
 )
+from headrace.storage.moving import Row, Rows
 from headrace.testing.chaos.ledger import Ledger
 from headrace.testing.history.records import Bought, Granted, Leased, Settled
 
@@ -186,6 +188,18 @@ class Recorded:
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
         return await self._storage.history(where, limit=limit, after=after)
+
+    async def dump(self, *, limit: int, after: str | None = None) -> Rows:
+        return await self._storage.dump(limit=limit, after=after)
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        return await self._storage.load(rows, cursor)
+
+    async def mark(self, mark: Mark | None) -> None:
+        await self._storage.mark(mark)
+
+    async def marked(self) -> Mark | None:
+        return await self._storage.marked()
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         return await self._storage.next_due(queues)

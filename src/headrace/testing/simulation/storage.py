@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 from headrace.model.change import Change, Verdict
 from headrace.model.errors import AnswerLost, EnqueueUnknown, StoreUnreachable
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
@@ -26,6 +27,7 @@ from headrace.storage.contract import (
     Span,
     Storage,
 )
+from headrace.storage.moving import Row, Rows
 from headrace.testing.simulation.loop import STRAND, SimulationLoop, Strand
 from headrace.testing.simulation.processes import Process
 from headrace.testing.simulation.weather import Fate, Weather
@@ -233,6 +235,18 @@ class SimulatedStorage:
 
     async def history(self, where: Span, *, limit: int, after: str | None = None) -> Entries:
         return await self._call(self._inner.history(where, limit=limit, after=after))
+
+    async def dump(self, *, limit: int, after: str | None = None) -> Rows:
+        return await self._call(self._inner.dump(limit=limit, after=after))
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        return await self._call(self._inner.load(rows, cursor))
+
+    async def mark(self, mark: Mark | None) -> None:
+        await self._call(self._inner.mark(mark))
+
+    async def marked(self) -> Mark | None:
+        return await self._call(self._inner.marked())
 
     async def next_due(self, queues: Collection[str]) -> float | None:
         return await self._call(self._inner.next_due(queues))
