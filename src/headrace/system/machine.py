@@ -1,6 +1,7 @@
 """The machine's own name, threads and processes."""
 
 import socket
+from pathlib import Path
 
 from headrace.system.spawn import Companion, Ended, Hosted, Main, Order, Processes, Serve, Threads
 from headrace.system.threads import HostedThread, ThreadPool
@@ -9,6 +10,16 @@ from headrace.system.threads import HostedThread, ThreadPool
 def host_name() -> str:
     """What this machine calls itself: for people, and no identity."""
     return socket.gethostname()
+
+
+def born_at(pid: int) -> int | None:
+    """When the process of this id started, in the kernel's ticks since the machine did; None: there is none, or it has
+    ended and is a zombie. 0 where the kernel does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None if Path("/proc/self/stat").exists() else 0
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 class SystemSpawn:

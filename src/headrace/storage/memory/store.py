@@ -31,7 +31,8 @@ class Tables:
 class Store:
     """Rows, keys, leases, records and the timeline on one clock."""
 
-    def __init__(self, clock: Clock, tables: Tables | None = None) -> None:
+    def __init__(self, clock: Clock, tables: Tables | None = None, *, latest: int = 0) -> None:
+        """``latest``: what was said of the time before."""
         tables = tables or Tables()
         self.lock = threading.Lock()
         self.pid = os.getpid()
@@ -42,7 +43,7 @@ class Store:
         self.rows = Rows(tables.jobs)
         self.timeline = Timeline(tables.entries)
         self._clock = clock
-        self._now = 0
+        self._now = latest
 
     def now(self) -> int:
         """The wall clock, made steady."""

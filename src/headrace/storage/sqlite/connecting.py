@@ -13,7 +13,7 @@ _PATIENT = 5.0
 
 def connect_writer(path: str, *, durable: bool) -> sqlite3.Connection:
     """For the one thread that writes. It never waits inside SQLite, whose busy handler sleeps too long."""
-    connection = _connect(path, "rw", 0.0)
+    connection = open_connection(path, "rw", 0.0)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         set_durable(connection, durable)
@@ -33,7 +33,7 @@ def set_durable(connection: sqlite3.Connection, durable: bool) -> None:
 
 def connect_reader(path: str, *, mode: str = "rw") -> sqlite3.Connection:
     """For the one thread that reads."""
-    connection = _connect(path, mode, _PATIENT)
+    connection = open_connection(path, mode, _PATIENT)
     try:
         connection.execute("PRAGMA query_only = 1")
     except BaseException:
@@ -42,7 +42,8 @@ def connect_reader(path: str, *, mode: str = "rw") -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: str, mode: str, timeout: float) -> sqlite3.Connection:
+def open_connection(path: str, mode: str, timeout: float) -> sqlite3.Connection:
+    """As all that this library opens; ``timeout``: seconds it waits for a lock."""
     connection = sqlite3.connect(
         f"file:{quote(path)}?{mode if '=' in mode else f'mode={mode}'}",
         uri=True,

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.resources import files
 
@@ -44,8 +44,9 @@ def _statements(text: str) -> Iterator[str]:
             statement = ""
 
 
-def create(path: str) -> None:
-    """A new file appears whole, with its schema, readable by its owner only; or another process's stays."""
+def create(path: str, fill: Callable[[str], None] | None = None) -> None:
+    """A new file appears whole, readable by its owner only; or another process's stays. ``fill`` makes what is in it;
+    None: the schema of a store."""
     draft = f"{path}.{os.getpid()}-{int(system_entropy() * 2**48):012x}.new"
     try:
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE)
@@ -53,10 +54,10 @@ def create(path: str) -> None:
             os.fchmod(descriptor, _PRIVATE)
         finally:
             os.close(descriptor)
-        _fill(draft)
+        (fill or _fill)(draft)
         _publish(draft, path)
     finally:
-        for rest in (draft, f"{draft}-wal", f"{draft}-shm"):
+        for rest in (draft, f"{draft}-wal", f"{draft}-shm", f"{draft}-journal"):
             with suppress(OSError):
                 os.unlink(rest)
 

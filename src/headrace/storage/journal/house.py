@@ -1,0 +1,228 @@
+"""What all handles of one process on one shelf share: who owns the shelf, and what stands there."""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from headrace.model.errors import SchemaTooNew, StoreError, StoreOwned, StoreUnreachable
+from headrace.model.ownership import Onlooker, Owner, is_stale
+from headrace.storage.journal.keeper import Keeper
+from headrace.storage.journal.replay import Image
+from headrace.storage.journal.shelf import FORMAT, Head, Shelf, owned_by
+from headrace.storage.memory.notices import Notices
+from headrace.system.clock import Clock
+from headrace.system.ids import Ids
+from headrace.system.machine import born_at, host_name
+from headrace.system.spawn import Spawn
+
+T = TypeVar("T")
+
+_FRESH = 1.0
+"""Seconds that what a reader has read is used, or five times as long as reading took."""
+_TRIES = 3
+_LAST_WRITE = 5.0
+"""Seconds that the end of the program waits for what nobody closed."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How a handle wants the journal used."""
+
+    interval: float | None
+    """Seconds between two writes; None: nobody is answered before what they asked for is kept."""
+    lease: float
+    """Seconds after which an owner that says nothing more counts as gone."""
+    takeover: bool
+    """Whether that is waited for."""
+    patience: float
+
+
+class House:
+    """One shelf in one process. Its calls to the shelf are made on one event loop of its own."""
+
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _houses: ClassVar[dict[str, "House"]] = {}
+    _left_behind: ClassVar[list["House"]] = []
+    """In a forked child: the parent's. Never used, and never finalised: that would close what the parent uses."""
+
+    def __init__(self, shelf: Shelf, settings: Settings, clock: Clock, spawn: Spawn) -> None:
+        self.shelf, self._settings, self._clock = shelf, settings, clock
+        self.notices = Notices()
+        self._handles = 0
+        self._known: Future[asyncio.AbstractEventLoop] = Future()
+        self._turn = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._image: Image | None = None
+        self._read_at = self._reading_took = 0.0
+        self.owned: tuple[Image, Keeper] | None = None
+        """Once this process is the owner."""
+        self._keeping: asyncio.Task[None] | None = None
+        self._hosted = spawn.host(f"headrace-journal {shelf.where}", self._live)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def join(cls, where: str, make: Callable[[], "House"]) -> "House":
+        """The one of this name, made at the first call."""
+        with cls._lock:
+            house = cls._houses.get(where)
+            if house is None:
+                house = cls._houses[where] = make()
+            house._enter()  # noqa: SLF001
+            return house
+
+    def _enter(self) -> None:
+        self._handles += 1
+
+    async def leave(self) -> None:
+        """The last one writes what there is, and lets go of the shelf."""
+        with self._lock:
+            self._handles -= 1
+            if self._handles:
+                return
+            if self._houses.get(self.shelf.where) is self:
+                del self._houses[self.shelf.where]
+        (await asyncio.wrap_future(self._known)).call_soon_threadsafe(self._closing.set)
+        await self._hosted.join()
+
+    @classmethod
+    def leave_all(cls) -> None:
+        """At the end of a program that closed nothing."""
+        for house in list(cls._houses.values()):
+            house.end_in_time()
+
+    @classmethod
+    def leave_behind(cls) -> None:
+        """In a forked child."""
+        cls._lock = threading.Lock()
+        cls._left_behind.extend(cls._houses.values())
+        cls._houses = {}
+
+    def end_in_time(self) -> None:
+        """Writes what there is, unless that takes too long."""
+        if self.owned is not None:
+            with suppress(NotInTime, RuntimeError, StoreError):
+                asyncio.run_coroutine_threadsafe(self._end(), self._known.result(0)).result(_LAST_WRITE)
+
+    async def _live(self) -> None:
+        self._known.set_result(asyncio.get_running_loop())
+        await self._closing.wait()
+        await self._end()
+
+    async def _end(self) -> None:
+        try:
+            async with self._turn:
+                if self.owned is not None and self._keeping is not None:
+                    keeper = self.owned[1]
+                    keeper.stop()
+                    await self._keeping
+                    if keeper.failure is not None and not isinstance(keeper.failure, StoreOwned):
+                        raise keeper.failure
+        finally:
+            await self.shelf.close()
+
+    async def ask(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Does it on the house's own loop."""
+        loop = await asyncio.wrap_future(self._known)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(make(), loop))
+
+    # --- on the house's own loop -------------------------------------------------------------------------------------
+
+    async def check(self) -> None:
+        """Refuses what must not be touched."""
+        async with self._turn:
+            await self._look()
+
+    async def image(self) -> Image:
+        """What stands there: now, if this process owns it, else up to a moment ago."""
+        async with self._turn:
+            if self.owned is not None:
+                return self.owned[0]
+            now = self._clock.monotonic()
+            if self._image is None or now - self._read_at > max(_FRESH, 5 * self._reading_took):
+                self._image = await self._read(await self._look())
+                self._read_at = self._clock.monotonic()
+                self._reading_took = self._read_at - now
+            return self._image
+
+    async def become_owner(self) -> tuple[Image, Keeper]:
+        """StoreOwned where another process is, and lives."""
+        async with self._turn:
+            if self.owned is not None:
+                return self.owned
+            self.owned = owned = await self._move_in()
+            self._image = None
+            return owned
+
+    async def _move_in(self) -> tuple[Image, Keeper]:
+        head = await self._take()
+        try:
+            image = await self._read(head)
+        except BaseException:
+            with suppress(StoreError):
+                await self.shelf.write([], msgspec.structs.replace(head, owner=None))
+            raise
+        image.forget_owners()
+        keeper = Keeper(
+            self.shelf,
+            image.noted,
+            image.store.lock,
+            image.ledger,
+            head,
+            interval=self._settings.interval,
+            clock=self._clock,
+        )
+        self._keeping = asyncio.ensure_future(keeper.run())
+        return image, keeper
+
+    async def _take(self) -> Head:
+        for _ in range(_TRIES):
+            seen = await self._look()
+            owner = None if seen is None or self._settings.takeover else seen.owner
+            if owner is not None and not is_stale(owner, self._here()):
+                raise owned_by(self.shelf.where, owner)
+            first, following = (1, 1) if seen is None else (seen.first, seen.next)
+            head = Head(FORMAT, first, following, self._self())
+            if await self.shelf.take(seen, head):
+                return head
+        raise StoreUnreachable(self.shelf.where, f"{_TRIES} times another process became its owner first")
+
+    async def _read(self, head: Head | None) -> Image:
+        latest = 0 if self._image is None else self._image.store.now()
+        image = Image(self._clock, self.notices, latest)
+        if head is not None:
+            await image.read(self.shelf)
+        return image
+
+    async def _look(self) -> Head | None:
+        head = await self.shelf.look()
+        if head is not None and head.format > FORMAT:
+            raise SchemaTooNew(self.shelf.where, head.format, FORMAT)
+        return head
+
+    def _here(self) -> Onlooker:
+        return Onlooker(host_name(), self._clock.boot_id(), self._clock.wall(), born_at)
+
+    def _self(self) -> Owner:
+        now, pid = self._clock.wall(), os.getpid()
+        return Owner(
+            token=Ids(self._clock).new(),
+            host=host_name(),
+            boot_id=self._clock.boot_id(),
+            pid=pid,
+            born=born_at(pid) or 0,
+            since=now,
+            seen=now,
+            lease=self._settings.lease,
+        )
+
+
+os.register_at_fork(after_in_child=House.leave_behind)
+atexit.register(House.leave_all)

@@ -1,0 +1,122 @@
+"""The handle: one event loop's door to a store that works in memory and keeps a journal."""
+
+import asyncio
+import os
+from collections.abc import Callable, Collection, Sequence
+from typing import Self, TypeVar
+
+from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown, WrongLoop
+from headrace.model.job import NewJob
+from headrace.model.record import Put
+from headrace.storage.contract import Beat, Capabilities, Holding, Listener, Receipt
+from headrace.storage.journal.house import House, Settings
+from headrace.storage.journal.shelf import FORMAT, Shelf
+from headrace.storage.memory import leasing, moving
+from headrace.storage.memory.notices import MemoryListener
+from headrace.storage.memory.operations import Operations
+from headrace.storage.memory.store import Store
+from headrace.system.clock import Clock
+from headrace.system.spawn import Spawn
+
+T = TypeVar("T")
+
+
+class JournaledStorage(Operations):
+    """Implements ``contract.Storage``, whose docstrings apply. The process becomes the owner at its first write."""
+
+    def __init__(self, shelf: Callable[[], Shelf], settings: Settings, clock: Clock, spawn: Spawn) -> None:
+        self._make, self._settings, self._clock, self._spawn = shelf, settings, clock, spawn
+        self._described = shelf()
+        self._house: House | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
+        self._pid = os.getpid()
+        self._closed = False
+
+    @property
+    def where(self) -> str:
+        """Its name, without secrets."""
+        return self._described.where
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._described.capabilities
+
+    def sibling(self) -> Self:
+        return type(self)(self._make, self._settings, self._clock, self._spawn)
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        if os.getpid() != self._pid or self._loop not in (None, loop):
+            raise WrongLoop(f"this handle on {self.where}")
+        if self._closed:
+            raise AppClosed
+        self._loop = loop
+        async with self._opening:
+            if self._house is not None:
+                return
+            house = House.join(self.where, lambda: House(self._make(), self._settings, self._clock, self._spawn))
+            try:
+                await house.ask(house.check)
+            except BaseException:
+                await house.leave()
+                raise
+            self._house = house
+
+    async def close(self) -> None:
+        if os.getpid() != self._pid or self._closed:
+            return
+        self._closed = True
+        house, self._house = self._house, None
+        if house is not None:
+            await house.leave()
+
+    async def migrate(self, *, post: bool = False) -> int:  # noqa: ARG002 - there is no older version
+        self._entered()
+        return FORMAT
+
+    def _entered(self) -> House:
+        if os.getpid() != self._pid:
+            raise WrongLoop(f"this handle on {self.where}")
+        if asyncio.get_running_loop() is not self._loop:
+            raise WrongLoop(f"this handle on {self.where}")
+        if self._closed or self._house is None:
+            raise AppClosed
+        return self._house
+
+    async def _read(self, run: Callable[[Store], T]) -> T:
+        """Never of what may still be lost."""
+        house = self._entered()
+        if house.owned is not None:
+            return await self._write(run, moves=True)
+        image = await house.ask(house.image)
+        with image.store.lock:
+            return run(image.store)
+
+    async def _write(self, run: Callable[[Store], T], *, moves: bool = False, waits: bool = True) -> T:
+        house = self._entered()
+        image, keeper = house.owned or await house.ask(house.become_owner)
+        store = image.store
+        with store.lock:
+            if keeper.failure is not None:
+                raise keeper.failure
+            if not moves:
+                moving.refuse_moved(store)
+            answer = run(store)
+            ticket = keeper.ticket() if waits else None
+        if ticket is not None:
+            await keeper.kept(ticket, self._settings.patience)
+        return answer
+
+    async def insert(self, jobs: Sequence[NewJob], puts: Sequence[Put] = ()) -> Sequence[Receipt[object]]:
+        try:
+            return await super().insert(jobs, puts)
+        except AnswerLost as error:
+            raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.why}") from error
+
+    async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
+        """Waits for no write: the lease ends with this process, whatever the journal says."""
+        return await self._write(lambda store: leasing.beat(store, worker, holding, ttl), waits=False)
+
+    def listen(self, topics: Collection[str]) -> Listener:
+        return MemoryListener(self._entered().notices, topics, asyncio.get_running_loop())
