@@ -17,8 +17,8 @@ from process_tasks import app as process_app
 
 from headrace import CancelOutcome, Headrace, RetryPolicy, State, current
 from headrace.model.errors import LeaseLost
-from headrace.runtime.heart import HandlerStuck, LoopBlocked
-from headrace.runtime.worker import BLOCKED_EXIT, ClaimingStopped
+from headrace.runtime.heart import ClaimingStopped, HandlerStuck, LoopBlocked
+from headrace.runtime.worker import BLOCKED_EXIT
 from headrace.system import children
 from headrace.system.threads import start_thread
 

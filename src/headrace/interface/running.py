@@ -13,6 +13,7 @@ from contextlib import (
     suppress,
 )
 from types import TracebackType
+from typing import Any
 
 from headrace.interface.core import DEFAULT_QUEUE
 from headrace.interface.declarations import Declarations
@@ -74,7 +75,7 @@ class Running(Declarations):
         try:
             async with self.worker(slots) as worker:
                 with stop_on_signals(stopping, worker.hurry):
-                    waiting: list[asyncio.Future[object]] = [asyncio.ensure_future(stopping.wait())]
+                    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(worker.refusal.unless(stopping.wait()))]
                     if until_idle:
                         waiting.append(asyncio.ensure_future(worker.idle(_IDLE_WITHIN)))
                     ended, going = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -104,15 +105,15 @@ class Running(Declarations):
         return Housekeeping(self._keep_house, self._in_thread)
 
     @asynccontextmanager
-    async def _keep_house(self) -> AsyncIterator[None]:
+    async def _keep_house(self) -> AsyncIterator[Worker]:
         storage = (await self.here()).storage
         await self.declared_schedules.write(storage)
         worker = Worker(self.ids.new(), {}, storage, Registry(), self.settings, self._around(None))
         async with worker:
-            yield
+            yield worker
 
     @contextmanager
-    def _in_thread(self, make: Callable[[], AbstractAsyncContextManager[object]]) -> Iterator[None]:
+    def _in_thread(self, make: Callable[[], AbstractAsyncContextManager[Worker]]) -> Iterator[None]:
         started, stopping = threading.Event(), threading.Event()
         failed: list[BaseException] = []
 
@@ -120,9 +121,9 @@ class Running(Declarations):
             loop, stop = asyncio.get_running_loop(), asyncio.Event()
             wake.append(lambda: loop.call_soon_threadsafe(stop.set))
             try:
-                async with make():
+                async with make() as worker:
                     started.set()
-                    await stop.wait()
+                    await worker.refusal.unless(stop.wait())
             except BaseException as error:
                 failed.append(error)
             finally:
@@ -169,11 +170,11 @@ class Housekeeping:
 
     def __init__(
         self,
-        make: Callable[[], AbstractAsyncContextManager[None]],
-        in_thread: Callable[[Callable[[], AbstractAsyncContextManager[None]]], AbstractContextManager[None]],
+        make: Callable[[], AbstractAsyncContextManager[Worker]],
+        in_thread: Callable[[Callable[[], AbstractAsyncContextManager[Worker]]], AbstractContextManager[None]],
     ) -> None:
         self._make, self._in_thread = make, in_thread
-        self._here: AbstractAsyncContextManager[None] | None = None
+        self._here: AbstractAsyncContextManager[Worker] | None = None
         self._there: AbstractContextManager[None] | None = None
 
     async def __aenter__(self) -> None:

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
+from headrace.model.job import Job
 from headrace.runtime.attempt import Attempt, Stop
 from headrace.runtime.attempts import Attempts
 from headrace.runtime.loop import Report
@@ -43,6 +44,16 @@ class HandlerStuck(RuntimeError):
         super().__init__(
             f"task {attempt.job.task!r} was told to stop ({attempt.stop}) {seconds:.1f} s ago and goes on "
             f"(job {attempt.job.id}): its slot is taken until it returns"
+        )
+
+
+class ClaimingStopped(RuntimeError):
+    """A timed-out handler blocks the loop of a worker that may not end its process."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            f"task {job.task!r} ran out of time and still blocks the event loop (job {job.id}): "
+            "this worker claims no more; restart the program"
         )
 
 

@@ -7,13 +7,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from headrace.model import lifecycle
 from headrace.model.change import Change
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
-from headrace.model.job import Job
 from headrace.model.outcome import Failure, Outcome, Raised, Snoozed
 from headrace.model.state import RUNNING
 from headrace.runtime.attempt import Attempt, Stop
@@ -26,7 +25,7 @@ from headrace.runtime.executor import Executor
 from headrace.runtime.failure import describe
 from headrace.runtime.followups import Followups
 from headrace.runtime.gate import Gate
-from headrace.runtime.heart import Heart
+from headrace.runtime.heart import ClaimingStopped, Heart
 from headrace.runtime.housekeeping import Housekeeping, Step
 from headrace.runtime.lanes import Lanes
 from headrace.runtime.limiter import Limiter
@@ -36,6 +35,7 @@ from headrace.runtime.notebook import WorkerNotebook
 from headrace.runtime.process import run_assignment
 from headrace.runtime.producer import Producer
 from headrace.runtime.readback import Readback
+from headrace.runtime.refusal import Refusal
 from headrace.runtime.registry import Registry
 from headrace.runtime.resting import let_rest, rest_after
 from headrace.runtime.services import Services
@@ -65,6 +65,9 @@ class Worker:
         around: Surroundings,
     ) -> None:
         self.id = worker_id
+        self.refusal = Refusal(around.report)
+        """Of the store, where it takes nothing from this worker any more."""
+        around = structs.replace(around, report=self.refusal.report)
         self._slots, self._storage, self._settings, self._around = slots, storage, settings, around
         self._narrator = Narrator(around.bus, around.clock, worker_id)
         self._threads = around.spawn.threads("headrace-handler")
@@ -91,6 +94,7 @@ class Worker:
         self._loops = [claiming, *self._make_loops(own | dict(self._housekeeping.steps))]
         self._lasting = [*self._make_loops(self._housekeeping.lasting), self._notes]
         self._tasks: list[asyncio.Task[None]] = []
+        self._yielding: asyncio.Task[None] | None = None
         self._heart: Heart | None = None
         self._beating: Hosted | None = None
         self._hurry, self._stopped = asyncio.Event(), False
@@ -135,7 +139,7 @@ class Worker:
 
     def _make_housekeeping(self, registry: Registry) -> Housekeeping:
         storage, settings, around = self._storage, self._settings, self._around
-        introduced = replace(around.introduced, lease=settings.lease)
+        introduced = structs.replace(around.introduced, lease=settings.lease)
         attendance = Attendance(self.id, storage, introduced, self._slots, registry)
         return Housekeeping(
             self.id, storage, settings, around, self._narrator, lambda: self._heart, attendance, self._tally
@@ -169,17 +173,31 @@ class Worker:
             raise
         loops = (*self._loops, *self._lasting)
         self._tasks = [asyncio.create_task(loop.run(), name=f"headrace-{loop.name}") for loop in loops]
+        self._yielding = asyncio.create_task(self._yield_to_refusal(), name="headrace-refusal")
+
+    async def _yield_to_refusal(self) -> None:
+        await self.refusal.wait()
+        self._claim_no_more()
+        self._give_up()
+        self.hurry()  # what it answers now is refused: it runs again where the store is
+        for loop in self._lasting:
+            loop.stop()
+        if self._heart is not None:
+            self._heart.stop()
+
+    def _claim_no_more(self) -> None:
+        self._producer.stop()
+        self._housekeeping.stop()
+        self._sharer.stop()
+        for loop in self._loops:
+            loop.stop()
 
     async def stop(self, grace: float | None = None) -> None:
         """Claim no more, let run what runs for ``grace`` seconds, hand back the rest, end the lease. Idempotent."""
         if self._stopped:
             return
         self._stopped = True
-        self._producer.stop()
-        self._housekeeping.stop()
-        self._sharer.stop()
-        for loop in self._loops:
-            loop.stop()
+        self._claim_no_more()
         try:
             await self._drain(self._settings.grace if grace is None else grace)
             for loop in self._lasting:
@@ -202,6 +220,8 @@ class Worker:
         self._threads.close()
         if self._processes is not None:
             self._processes.close()
+        if self._yielding is not None:
+            self._yielding.cancel()
         if self._beating is not None:
             await self._beating.join()
 
@@ -225,6 +245,7 @@ class Worker:
         """
         limit = seconds(within, "within")
         while not (await self._is_idle(limit) and self._attempts.idle):
+            self.refusal.check()
             await self._around.clock.sleep(_IDLE_LOOK)
 
     async def _is_idle(self, within: float) -> bool:
@@ -366,16 +387,6 @@ class Worker:
         await storage.apply([self._settler.settle(attempt, Raised(failure))])
         await storage.beat(self.id, (), 0)
         self._around.exit(BLOCKED_EXIT)
-
-
-class ClaimingStopped(RuntimeError):
-    """A timed-out handler blocks the loop of a worker that may not end its process."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__(
-            f"task {job.task!r} ran out of time and still blocks the event loop (job {job.id}): "
-            "this worker claims no more; restart the program"
-        )
 
 
 BLOCKED_EXIT = 70

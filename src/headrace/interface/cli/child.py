@@ -11,11 +11,12 @@ import msgspec
 from headrace.interface.app import Headrace
 from headrace.interface.cli.applications import load_app, refuse_memory
 from headrace.interface.cli.exits import FAILED, OK, USAGE, UsageError, exit_code
-from headrace.interface.cli.messages import Done, Opened, Order, Ready, encode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, Refused, encode
 from headrace.interface.cli.output import complain, prepare_streams
 from headrace.interface.logs import configure_logs
 from headrace.interface.running import stop_on_signals
 from headrace.model.errors import HeadraceError
+from headrace.runtime.refusal import LASTING
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
 from headrace.system.event_loop import run_to_its_end
@@ -50,6 +51,8 @@ class Child:
             code = run_to_its_end(self._serve(app))
         except (HeadraceError, UsageError) as error:
             complain(error)
+            if isinstance(error, LASTING):
+                self._channel.send(encode(Refused()))
             return exit_code(error)
         except Exception:
             traceback.print_exc()
@@ -73,7 +76,7 @@ class Child:
                 with suppress(TimeoutError):
                     await app.aclose(app.settings.patience)
             finally:
-                code = OK if working.cancelled() or working.exception() is None else FAILED
+                code = _code_of(working)
                 if code == OK:
                     self._channel.send(encode(Done()))
                 end_process_after(_LINGER, code)
@@ -99,7 +102,7 @@ class Child:
         async with app.worker(slots, worker_id=self._order.worker_id, end_process=end_process) as worker:
             self._worker = worker
             self._channel.send(encode(Ready(slots)))
-            await self._stopping.wait()
+            await worker.refusal.unless(self._stopping.wait())
 
     def _watch_supervisor(self) -> None:
         """What it sends is the order to stop, whatever became of our signal handlers. Its end means "now", or that it
@@ -125,6 +128,13 @@ class Child:
         self._stopping.set()
         if self._worker is not None:
             self._worker.hurry()
+
+
+def _code_of(ended: "asyncio.Future[None]") -> int:
+    error = None if ended.cancelled() else ended.exception()
+    if isinstance(error, HeadraceError):
+        return exit_code(error)
+    return OK if error is None else FAILED
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -43,11 +43,16 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     """The child holds nothing any more. However its process ends now, nothing is lost."""
 
 
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The store takes nothing from a worker any more, this one or another: it was moved. Nothing in it is to be freed,
+    and what this child held runs where the store is now."""
+
+
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """To a child: claim no more, finish, and end. The only thing that it is told."""
 
 
-Message = Opened | Ready | Done
+Message = Opened | Ready | Done | Refused
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 

@@ -32,6 +32,8 @@ class Death(msgspec.Struct, frozen=True):
     """Its exit code, or minus the signal that ended it."""
     ready_for: float | None
     """Seconds since it was ready; None where it never was."""
+    refused: bool = False
+    """Whether the store would take nothing from any other in its place either."""
 
 
 class Respawn(msgspec.Struct, frozen=True):
@@ -51,6 +53,8 @@ class GiveUp(msgspec.Struct, frozen=True):
 
 def judge(past: Past, death: Death, *, ever_ready: bool, random: float) -> Respawn | GiveUp:
     """``ever_ready``: whether any child of this supervisor ever was. ``random`` in [0, 1) jitters the delay."""
+    if death.refused:
+        return GiveUp(death.code, "the store takes nothing from a worker any more")
     if death.ready_for is not None:
         if death.code == BLOCKED_EXIT:
             return Respawn(0.0, Past())

@@ -13,7 +13,7 @@ import msgspec
 
 from headrace.interface.cli.exits import FAILED, OK
 from headrace.interface.cli.freeing import Freeing
-from headrace.interface.cli.messages import Done, Opened, Order, Ready, Stop, decode, encode
+from headrace.interface.cli.messages import Done, Opened, Order, Ready, Refused, Stop, decode, encode
 from headrace.interface.cli.respawning import Death, GiveUp, Past, ending, judge
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy, Ids
@@ -43,6 +43,7 @@ class _Progress:
     opened: Opened | None = None
     ready_at: float | None = None
     done = False
+    refused = False
 
 
 class Supervisor:
@@ -161,7 +162,7 @@ class Supervisor:
         child.close()
         await self._bury(worker_id, progress, code)
         ready_at = progress.ready_at
-        return Death(code, None if ready_at is None else self._clock.monotonic() - ready_at)
+        return Death(code, None if ready_at is None else self._clock.monotonic() - ready_at, progress.refused)
 
     async def _listen(self, child: Child, worker_id: str, progress: "_Progress") -> None:
         while line := await child.hear():
@@ -174,10 +175,12 @@ class Supervisor:
                     _tell_ready(child, worker_id, queues)
                 case Done():
                     progress.done = True
+                case Refused():
+                    progress.refused = True
 
     async def _bury(self, worker_id: str, progress: "_Progress", code: int) -> None:
         """Free what it may have held. One that never opened the store, or gave all back, held nothing."""
-        if progress.opened is None or progress.done:
+        if progress.opened is None or progress.done or progress.refused:
             return
         await self._freeing.free(worker_id, progress.opened)
         if self._stopping.is_set():

@@ -240,7 +240,23 @@ class TestLoad(Family):
         assert await stage.storage.marked() == mark
 
 
-Call = Callable[[Stage, Job], Awaitable[object]]
+class Marked(Stage):
+    """A store on which each of these writes has something to do."""
+
+    first = ""
+
+    async def prepare(self) -> Job:
+        """What this worker holds."""
+        await self.abandoned(queue="left")
+        held = await self.running()
+        await self.finished(queue="over")
+        self.first = await self.enqueue(queue="waits")
+        await self.storage.put([Put(KV, "there", "1")])
+        self.clock.advance(1)
+        return held
+
+
+Call = Callable[[Marked, Job], Awaitable[object]]
 WRITES: dict[str, Call] = {
     "insert": lambda stage, _: stage.storage.insert([stage.new()]),
     "insert with a key": lambda stage, _: stage.storage.insert([stage.new(key="k")]),
@@ -259,22 +275,6 @@ WRITES: dict[str, Call] = {
     "prune": lambda stage, _: stage.storage.prune(dict.fromkeys(FINAL, Keep(0, 0)), 10),
     "record": lambda stage, _: stage.storage.record([Entry("e", "minute", "q", 1, "1")]),
 }
-
-
-class Marked(Stage):
-    """A store on which each of these writes has something to do."""
-
-    first = ""
-
-    async def prepare(self) -> Job:
-        """What this worker holds."""
-        await self.abandoned(queue="left")
-        held = await self.running()
-        await self.finished(queue="over")
-        self.first = await self.enqueue(queue="waits")
-        await self.storage.put([Put(KV, "there", "1")])
-        self.clock.advance(1)
-        return held
 
 
 class TestMark(Family):
