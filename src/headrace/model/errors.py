@@ -11,6 +11,8 @@ from headrace.model.store_errors import (
     DriverMissing as DriverMissing,
     ForeignStore as ForeignStore,
     InvalidURL as InvalidURL,
+    MoveFailed as MoveFailed,
+    MoveRefused as MoveRefused,
     NotBeingFilled as NotBeingFilled,
     NotPermitted as NotPermitted,
     PutLost as PutLost,
@@ -23,6 +25,7 @@ from headrace.model.store_errors import (
     StoreOwned as StoreOwned,
     StoreReadOnly as StoreReadOnly,
     StoreUnreachable as StoreUnreachable,
+    UnsafeBucket as UnsafeBucket,
     UnsafeFilesystem as UnsafeFilesystem,
 )
 

@@ -67,6 +67,17 @@ class UnsafeFilesystem(StoreError):
         self.path = path
 
 
+class UnsafeBucket(StoreError):
+    """A bucket that lets two processes write to one store at once."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where} can't be used: what keeps it took a write that it should have refused (a PUT with If-None-Match "
+            "over an object that was there), so two processes could write at once; use a store with conditional writes"
+        )
+        self.where = where
+
+
 class StoreReadOnly(StoreError):
     """The store can be read but not written."""
 
@@ -147,6 +158,25 @@ class StoreMoved(StoreError):
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"{where} {why}; nothing was changed")
         self.where, self.why = where, why
+
+
+class MoveRefused(HeadraceError):
+    """A move from one store to another that has not begun, or can't go on."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}; nothing was changed")
+        self.why = why
+
+
+class MoveFailed(HeadraceError):
+    """What is in the new store is not what is in the old one."""
+
+    def __init__(self, source: str, target: str, difference: str) -> None:
+        super().__init__(
+            f"what is in {target} is not what is in {source}: {difference}; both stay marked, and nothing is lost in "
+            f"{source}: take that back into use with headrace move --undo, remove {target}, and report this"
+        )
+        self.source, self.target, self.difference = source, target, difference
 
 
 class NotBeingFilled(StoreError):

@@ -12,6 +12,7 @@ from headrace.interface.cli.commands import (
     enqueueing,
     explaining,
     listing,
+    move,
     moving,
     pruning,
     queues,
@@ -67,6 +68,7 @@ for _command in (
     schedules.schedules,
     pruning.prune,
     stores.migrate,
+    move.move,
     stores.doctor,
 ):
     application.command()(_command)
