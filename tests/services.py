@@ -7,6 +7,9 @@ them where it may. With xdist each process of tests has services of its own.
 - ``fresh_postgres``: a new database for one test; it takes a tenth of a second.
 - ``postgres_server``: the server of both. Other tests need it: don't stop it.
 - ``own_postgres``: a server for one module, which may stop it, crash it and start it again.
+- ``s3_server``: an S3, whose buckets are in memory. Other tests need it: don't stop it.
+- ``fresh_s3``: the URL of an empty place in a new bucket of it for one test, whose environment leads clients there.
+- ``own_s3``: an S3 for one module, which may stop it and start it again; it is empty then.
 - ``pgbouncer``: in front of ``postgres_server``; its ``url(name)`` leads to a database through it.
 """
 
@@ -18,6 +21,7 @@ import pytest
 from headrace.testing.servers.databases import Postgres
 from headrace.testing.servers.pgbouncer import PgBouncer
 from headrace.testing.servers.postgres import PostgresServer
+from headrace.testing.servers.s3 import S3Server
 
 ELSEWHERE = "HEADRACE_TEST_POSTGRES"
 """Names the URL of a server, with its superuser, to be used instead of one of our own."""
@@ -68,3 +72,31 @@ def pgbouncer(postgres_server: Postgres, missing: Callable[[str, str], None]) ->
         missing("PgBouncer", "apt-get install pgbouncer")
     with PgBouncer.start(postgres_server) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def s3_server(missing: Callable[[str, str], None]) -> Iterator[S3Server]:
+    """An S3, of which tests may use all but its life."""
+    if S3Server.find() is None:
+        missing("moto", "pip install 'moto[server]'")
+    with S3Server.start() as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty place in a new bucket, as a URL; processes that the test starts find it too."""
+    bucket = s3_server.create_bucket()
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    yield f"s3://{bucket}/jobs"
+    s3_server.drop_bucket(bucket)
+
+
+@pytest.fixture(scope="module")
+def own_s3(missing: Callable[[str, str], None]) -> Iterator[S3Server]:
+    """An S3 that the tests of a module may stop and start again."""
+    if S3Server.find() is None:
+        missing("moto", "pip install 'moto[server]'")
+    with S3Server.start() as server:
+        yield server

@@ -1,4 +1,5 @@
-"""A server process with an owner: an ordinary user runs it, its pid is known, and it ends when its owner does."""
+"""A server process with an owner: its pid is known, and it ends when its owner does. One that refuses root is run by an
+ordinary user."""
 
 import os
 import pwd
@@ -92,8 +93,12 @@ def free_port() -> int:
 class Daemon:
     """One server at a time, in a folder that is its own, with its log in it."""
 
-    def __init__(self, folder: Path | None, name: str, last_signal: signal.Signals) -> None:
-        self.folder = _own_folder(folder, name)
+    def __init__(
+        self, folder: Path | None, name: str, last_signal: signal.Signals, *, refuses_root: bool = True
+    ) -> None:
+        """Where we are root, one that ``refuses_root`` is run by an ordinary user."""
+        self._user = ordinary_user() if refuses_root else None
+        self.folder = _own_folder(folder, name, self._user)
         self.name = name
         self._log = self.folder / "log"
         self._started_at = 0
@@ -123,7 +128,7 @@ class Daemon:
         """Returns when it is ready; ServerFailed, with the end of its log, where it ended or took too long."""
         if self.pid is not None:
             raise ServerFailed(f"{self.name} runs already, as process {self.pid}")
-        user = ordinary_user()
+        user = self._user
         with self._log.open("ab") as log:
             self._started_at = log.tell()
             self._process = subprocess.Popen(
@@ -183,12 +188,11 @@ class Daemon:
         self._watcher.stdin.flush()
 
 
-def _own_folder(folder: Path | None, name: str) -> Path:
+def _own_folder(folder: Path | None, name: str, user: pwd.struct_passwd | None) -> Path:
     made = Path(tempfile.mkdtemp(prefix=f"headrace-{name}-")) if folder is None else folder.absolute()
     made.mkdir(exist_ok=True)
     if any(made.iterdir()):
         raise ServerFailed(f"{made} is not empty: name a folder that may be removed with the server")
-    user = ordinary_user()
     if user is not None:
         os.chown(made, user.pw_uid, user.pw_gid)
         for parent in made.parents:

@@ -1,4 +1,4 @@
-"""What servers that speak Postgres have in common when they are our own: a process, a folder, a port, and an end."""
+"""What servers have in common when they are our own: a process, a folder, a port, and an end."""
 
 from pathlib import Path
 from types import TracebackType
@@ -10,11 +10,10 @@ from headrace.testing.servers.databases import Postgres
 _TRIES = 5
 
 
-class OwnedServer(Postgres):
+class OwnedServer:
     """A server on 127.0.0.1 that is gone when its owner is."""
 
     def __init__(self, daemon: Daemon) -> None:
-        super().__init__("")
         self._daemon = daemon
         self._port = 0
 
@@ -54,14 +53,26 @@ class OwnedServer(Postgres):
     ) -> None:
         self.close()
 
-    def _find_port(self, user: str, database: str) -> None:
+    def _find_port(self) -> None:
         """Starts it for the first time, on a port that nobody else took meanwhile."""
         for tries_left in reversed(range(_TRIES)):
             self._port = free_port()
-            self._url = f"postgresql://{user}@127.0.0.1:{self._port}/{database}"
             try:
                 self.resume()
                 break
             except ServerFailed:
                 if not tries_left or "Address already in use" not in self.log:
                     raise
+
+
+class OwnedPostgres(OwnedServer, Postgres):
+    """One that speaks Postgres."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        OwnedServer.__init__(self, daemon)
+        Postgres.__init__(self, "")
+
+    def _open(self, user: str, database: str) -> None:
+        """Starts it for the first time. Its own URL names these."""
+        self._find_port()
+        self._url = f"postgresql://{user}@127.0.0.1:{self.port}/{database}"

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from headrace.testing.servers.daemon import Daemon, ServerFailed
 from headrace.testing.servers.databases import Postgres
-from headrace.testing.servers.owned import OwnedServer
+from headrace.testing.servers.owned import OwnedPostgres
 
 _READY_WITHIN = 20.0
 _DEFAULT_PORT = 5432
@@ -32,7 +32,7 @@ server_login_retry = 1
 """
 
 
-class PgBouncer(OwnedServer):
+class PgBouncer(OwnedPostgres):
     """A pool of connections per database, in transaction mode: to its clients it looks like the Postgres behind it.
 
     ``with PgBouncer.start(server) as pool``. What belongs to a session is lost between transactions: LISTEN, SET,
@@ -61,7 +61,7 @@ class PgBouncer(OwnedServer):
             raise ServerFailed("PgBouncer is not installed: apt-get install pgbouncer")
         pool = cls(str(binary), behind, folder, pool_size)
         try:
-            pool._find_port(pool._behind.username or "postgres", pool._behind.path[1:])
+            pool._open(pool._behind.username or "postgres", pool._behind.path[1:])
         except BaseException:
             pool.close()
             raise

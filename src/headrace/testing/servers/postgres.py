@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 from headrace.testing.servers.daemon import Daemon, ServerFailed, run_tool
 from headrace.testing.servers.databases import find_binaries
-from headrace.testing.servers.owned import OwnedServer
+from headrace.testing.servers.owned import OwnedPostgres
 
 Mode = Literal["smart", "fast", "immediate"]
 _SIGNALS: Mapping[Mode, signal.Signals] = {
@@ -23,7 +23,7 @@ _TRIES, _RETRY = 50, 0.1
 _STATUS_LINE = 7
 
 
-class PostgresServer(OwnedServer):
+class PostgresServer(OwnedPostgres):
     """One server on loopback, whose superuser is ``postgres`` and asks for no password.
 
     ``with PostgresServer.start() as server``. It ends when its owner does, even by SIGKILL.
@@ -99,7 +99,7 @@ class PostgresServer(OwnedServer):
     def _make(self) -> None:
         options = ["--auth=trust", "--username=postgres", "--locale=C.UTF-8", "--encoding=UTF8"]
         run_tool([self._binaries / "initdb", f"--pgdata={self._data}", "--no-sync", "--no-instructions", *options])
-        self._find_port("postgres", "postgres")
+        self._open("postgres", "postgres")
 
     def _is_ready(self) -> bool:
         try:
