@@ -100,6 +100,10 @@ class Told(FaultProxy):
     def drop_answers(self, match: object = None, times: int = 1) -> None:
         self.told.append((match and (match(b"an INSERT INTO x"), match(b"SELECT")), times))
 
+    def stall_answers(self, seconds: float = 0.0, match: object = None, times: int = 1) -> None:
+        self.drop_answers(match, times)
+        self.told[-1] = (seconds, self.told[-1])
+
 
 @pytest.mark.parametrize(
     ("line", "told"),
@@ -113,6 +117,8 @@ class Told(FaultProxy):
         ("drop_answers", (None, 1)),
         ("drop_answers 3", (None, 3)),
         ("drop_answers 2 INSERT INTO", ((True, False), 2)),
+        ("stall_answers 3", (3.0, (None, 1))),
+        ("stall_answers inf 2 INSERT INTO", (float("inf"), ((True, False), 2))),
     ],
 )
 def test_commands(line: str, told: object) -> None:
@@ -126,7 +132,9 @@ def test_commands_that_take_nothing() -> None:
     assert [obey(proxy, line) for line in ("refuse", "cut", "heal")] == ["ok"] * 3
 
 
-@pytest.mark.parametrize("line", ["", "explode", "latency", "latency soon", "latency -1", "slow 0", "drop_answers 0"])
+@pytest.mark.parametrize(
+    "line", ["", "explode", "latency", "latency soon", "latency -1", "slow 0", "drop_answers 0", "stall_answers"]
+)
 def test_what_it_does_not_understand_is_an_error_of_one_line(line: str) -> None:
     answer = obey(FaultProxy("127.0.0.1", 1), line)
     assert answer.startswith("error ")

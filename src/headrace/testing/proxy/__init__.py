@@ -10,6 +10,8 @@ from headrace.testing.proxy.answers import QuietDialogue as QuietDialogue
 from headrace.testing.proxy.counts import Counts as Counts
 from headrace.testing.proxy.faults import Direction as Direction
 from headrace.testing.proxy.faults import On as On
+from headrace.testing.proxy.http import HttpDialogue as HttpDialogue
+from headrace.testing.proxy.http import HttpFaults as HttpFaults
 from headrace.testing.proxy.postgres import PostgresDialogue as PostgresDialogue
 from headrace.testing.proxy.proxy import FaultProxy as FaultProxy
 from headrace.testing.proxy.thread import ProxyThread as ProxyThread

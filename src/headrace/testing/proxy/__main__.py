@@ -7,6 +7,7 @@ from functools import partial
 
 from headrace.testing.proxy.answers import Dialogue, QuietDialogue
 from headrace.testing.proxy.commands import HELP, obey
+from headrace.testing.proxy.http import HttpDialogue
 from headrace.testing.proxy.postgres import PostgresDialogue
 from headrace.testing.proxy.thread import ProxyThread
 
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str]) -> int:
     host, _, port = given.to.rpartition(":")
     dialogues: Mapping[str, Callable[[], Dialogue]] = {
         "postgres": PostgresDialogue,
+        "http": HttpDialogue,
         "anything": partial(QuietDialogue, given.quiet),
     }
     with ProxyThread(host, int(port), speaks=dialogues[given.speaks], seed=given.seed) as thread:
@@ -40,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--to", required=True, metavar="HOST:PORT", help="the server")
-    parser.add_argument("--speaks", choices=["postgres", "anything"], default="anything", help="its protocol")
+    parser.add_argument("--speaks", choices=["postgres", "http", "anything"], default="anything", help="its protocol")
     parser.add_argument("--quiet", type=float, default=0.1, help="seconds of silence that end an answer of anything")
     parser.add_argument("--seed", default="0", help="what jitter comes from")
     return parser

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -11,6 +11,10 @@ from headrace.model.errors import InvalidOption
 
 Match = Callable[[bytes], bool]
 """Looks at the text of a request."""
+
+
+class Unreadable(ValueError):
+    """These bytes are of no protocol that a dialogue understands."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -51,7 +55,25 @@ class Dialogue(Protocol):
         ...
 
     def answered(self, data: bytes) -> Sequence[Answered]:
-        """These bytes of the server, all of them and in order, cut where answers end."""
+        """These bytes of the server, all of them and in order, cut where answers end. What can't be told apart yet may
+        wait for the bytes that follow."""
+        ...
+
+
+class Meddled(msgspec.Struct, frozen=True):
+    """What becomes of some bytes of a client."""
+
+    to_server: bytes
+    to_client: bytes = b""
+    """An answer that no server gave."""
+
+
+@runtime_checkable
+class Meddling(Dialogue, Protocol):
+    """Changes what is asked before it is heard by anybody else, or answers in place of the server."""
+
+    def meddle(self, data: bytes) -> Meddled:
+        """What becomes of all that the client has said and that was not given back yet."""
         ...
 
 
@@ -79,13 +101,17 @@ _LONGEST = 64 * 1024
 """Bytes of a request that are looked at; bodies may be very large."""
 
 
-class Drop:
-    """An order to drop some answers, on whichever connections they come."""
+class Order:
+    """An order to drop some answers, on whichever connections they come, or to hold them up."""
 
-    def __init__(self, match: Match | None, times: int) -> None:
+    def __init__(self, match: Match | None, times: int, held_up: float | None = None) -> None:
+        """``held_up`` for so many seconds; None: dropped."""
         if times < 1:
-            raise InvalidOption("times", times, "drop at least one answer")
+            raise InvalidOption("times", times, "at least one answer")
+        if held_up is not None and held_up < 0:
+            raise InvalidOption("seconds", held_up, "seconds, at least 0")
         self._match, self._left = match, times
+        self.held_up = held_up
 
     def take(self, text: bytes) -> bool:
         """Whether the answer to this is one of them. It is given back if the request was not applied."""
@@ -100,16 +126,22 @@ class Drop:
 class Withholder:
     """Of one connection: passes answers on, but for one that is to be dropped."""
 
-    def __init__(self, dialogue: Dialogue, pass_on: Callable[[bytes], None], drop: Callable[[], None]) -> None:
-        """``drop`` is called once an answer was held back in full."""
-        self._dialogue, self._pass_on, self._drop = dialogue, pass_on, drop
-        self._order: Drop | None = None
+    def __init__(
+        self,
+        dialogue: Dialogue,
+        pass_on: Callable[[bytes], None],
+        drop: Callable[[], None],
+        hold_up: Callable[[float], None],
+    ) -> None:
+        """``drop`` is called once an answer was held back in full, ``hold_up`` before one is passed on that is late."""
+        self._dialogue, self._pass_on, self._drop, self._hold_up = dialogue, pass_on, drop, hold_up
+        self._order: Order | None = None
         self._request = 0
         self._held = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self._has_dropped = False
 
-    def asked(self, data: bytes, order: Drop | None) -> None:
+    def asked(self, data: bytes, order: Order | None) -> None:
         """Hear the client, before the server does: its answer can't come first."""
         for asked in self._dialogue.asked(data):
             if self._order is None and order is not None and order.take(asked.text):
@@ -139,6 +171,11 @@ class Withholder:
         if self._has_dropped:
             return
         if self._order is None or answered.request < self._request:
+            self._pass_on(answered.data)
+            return
+        if self._order.held_up is not None:
+            self._hold_up(self._order.held_up)
+            self._order = None
             self._pass_on(answered.data)
             return
         self._held += answered.data

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from headrace.testing.proxy.answers import Match
 from headrace.testing.proxy.faults import Direction, On
 from headrace.testing.proxy.proxy import FaultProxy
 
 HELP = """\
 latency SECONDS [JITTER] [ON]    slow BYTES_PER_SECOND [ON]         refuse
 cut_after BYTES DIRECTION [ON]   blackhole [DIRECTION] [ON]         cut
-drop_answers [TIMES [TEXT]]      counts                             heal
+drop_answers [TIMES [TEXT]]      stall_answers SECONDS [TIMES [TEXT]]
+counts                           heal
 
 DIRECTION: to_server, to_client. ON: all (if not given), existing, new. TEXT: what a request has to contain."""
 
@@ -46,9 +48,19 @@ def _cut_after(proxy: FaultProxy, given: Command) -> None:
 
 
 def _drop_answers(proxy: FaultProxy, given: Command) -> None:
-    times, _, text = given.rest.partition(" ")
+    proxy.drop_answers(*_which(given.rest))
+
+
+def _stall_answers(proxy: FaultProxy, given: Command) -> None:
+    seconds, _, rest = given.rest.partition(" ")
+    proxy.stall_answers(float(seconds), *_which(rest))
+
+
+def _which(said: str) -> tuple[Match | None, int]:
+    """Of ``[TIMES [TEXT]]``: what has to match, and how often."""
+    times, _, text = said.partition(" ")
     sought = text.strip().encode()
-    proxy.drop_answers((lambda asked: sought in asked) if sought else None, int(times or 1))
+    return (lambda asked: sought in asked) if sought else None, int(times or 1)
 
 
 _COMMANDS: Mapping[str, Callable[[FaultProxy, Command], str | None]] = {
@@ -59,6 +71,7 @@ _COMMANDS: Mapping[str, Callable[[FaultProxy, Command], str | None]] = {
     "blackhole": lambda proxy, given: proxy.blackhole(given.direction, on=given.on),
     "refuse": lambda proxy, _: proxy.refuse(),
     "drop_answers": _drop_answers,
+    "stall_answers": _stall_answers,
     "heal": lambda proxy, _: proxy.heal(),
     "counts": lambda proxy, _: msgspec.json.encode(proxy.counts).decode(),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from headrace.system.ids import Entropy
-from headrace.testing.proxy.answers import Dialogue, Drop, Withholder
+from headrace.testing.proxy.answers import Dialogue, Meddled, Meddling, Order, Withholder
 from headrace.testing.proxy.counts import Counts
 from headrace.testing.proxy.faults import Conditions, Direction
 from headrace.testing.proxy.pipe import End, Pipe
@@ -33,8 +33,8 @@ class Pair:
         tell: "Callable[[Pair], None]",
     ) -> None:
         """``entropy`` is for the jitter of each direction; ``tell`` hears of all that happens."""
-        self.order: Drop | None = None
-        """The answers to drop."""
+        self.order: Order | None = None
+        """The answers to drop or to hold up."""
         self.connecting: asyncio.Task[None] | None = None
         self.is_cut = False
         self._ended: set[Pipe] = set()
@@ -42,7 +42,7 @@ class Pair:
         self._tell = tell
         self.pipes = {way: Pipe(conditions[way], entropy(way), self._end, self._counter(way)) for way in Direction}
         to_client, to_server = self.pipes[Direction.TO_CLIENT], self.pipes[Direction.TO_SERVER]
-        self._withholder = Withholder(dialogue, to_client.feed, self._drop)
+        self._withholder = Withholder(dialogue, to_client.feed, self._drop, to_client.hold_up)
         self.client = Side(self, to_server, to_client, self._from_client)
         self.server = Side(self, to_client, to_server, self._from_server)
 
@@ -82,8 +82,24 @@ class Pair:
 
     def _from_client(self, data: bytes) -> None:
         if not self.client.says.conditions.swallows:  # else it is never asked
-            self._look(lambda: self._withholder.asked(data, self.order))
-        self.client.says.feed(data)
+            data = self._ask(data)
+        if data:
+            self.client.says.feed(data)
+
+    def _ask(self, data: bytes) -> bytes:
+        """What of it is for the server."""
+        said = Meddled(data)
+
+        def hear() -> None:
+            nonlocal said
+            if isinstance(self._dialogue, Meddling):
+                said = self._dialogue.meddle(data)
+            self._withholder.asked(said.to_server, self.order)
+
+        self._look(hear)
+        if said.to_client:
+            self.server.says.feed(said.to_client)
+        return said.to_server
 
     def _from_server(self, data: bytes) -> None:
         self._look(lambda: self._withholder.answered(data))

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 
 import msgspec
 
@@ -62,6 +63,10 @@ class Pipe:
         self._last_due = self._free_at = 0.0
         self.set_conditions(GOOD)
 
+    def hold_up(self, seconds: float) -> None:
+        """What is fed from now on arrives no sooner than after so many seconds."""
+        self._last_due = max(self._last_due, self._loop.time() + seconds)
+
     def feed(self, item: bytes | End) -> None:
         """Send this on its way."""
         length = len(item) if isinstance(item, bytes) else 0
@@ -113,7 +118,8 @@ class Pipe:
             due, item = self._under_way[0]
             start = max(due, self._free_at)
             if start > self._loop.time():
-                self._timer = self._loop.call_at(start, self._pump)
+                if start < inf:
+                    self._timer = self._loop.call_at(start, self._pump)
                 break
             self._under_way.popleft()
             if isinstance(item, End):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.testing.proxy.answers import Answered, Asked, Done
+from headrace.testing.proxy.answers import Answered, Asked, Done, Unreadable
 
 _LONGEST = 1 << 30
 """No frame of Postgres is longer."""
@@ -16,10 +16,6 @@ _ENCRYPT = (80877103, 80877104)
 """The codes of SSLRequest and GSSENCRequest."""
 _CANCEL = 80877102
 """The code of CancelRequest, after which nothing is said."""
-
-
-class Unreadable(ValueError):
-    """These are no frames."""
 
 
 class Frame(msgspec.Struct, frozen=True):

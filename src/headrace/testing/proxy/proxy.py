@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from math import inf
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ import msgspec
 
 from headrace.model.errors import InvalidOption
 from headrace.testing.dice import Dice
-from headrace.testing.proxy.answers import Dialogue, Drop, Match, QuietDialogue
+from headrace.testing.proxy.answers import Dialogue, Match, Order, QuietDialogue
 from headrace.testing.proxy.counts import Counts
 from headrace.testing.proxy.faults import BOTH, GOOD, Direction, On
 from headrace.testing.proxy.pair import Pair, reset
@@ -33,7 +34,7 @@ class FaultProxy:
         self._target, self._speaks, self._dice = (host, port), speaks, Dice(seed)
         self._for_new = dict.fromkeys(BOTH, GOOD)
         self._refuses = False
-        self._order: Drop | None = None
+        self._order: Order | None = None
         self._pairs: set[Pair] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -110,9 +111,12 @@ class FaultProxy:
     def drop_answers(self, match: Match | None = None, times: int = 1) -> None:
         """Let the next requests that match be done in full, but drop their answers and reset their connections. An
         answer that tells of a failure is passed on and doesn't count. A new order replaces the last one."""
-        self._order = Drop(match, times)
-        for pair in self._pairs:
-            pair.order = self._order
+        self._give(Order(match, times))
+
+    def stall_answers(self, seconds: float = inf, match: Match | None = None, times: int = 1) -> None:
+        """Hold up the answers to the next requests that match, and all that follows on their connections, for so many
+        seconds, or until ``heal``. A new order, also one of ``drop_answers``, replaces the last one."""
+        self._give(Order(match, times, held_up=seconds))
 
     def heal(self) -> None:
         """All is well again: what was held up arrives, no answer is dropped. What was swallowed can't be brought back:
@@ -127,6 +131,11 @@ class FaultProxy:
             pair.release()
             for pipe in pair.pipes.values():
                 pipe.heal()
+
+    def _give(self, order: Order) -> None:
+        self._order = order
+        for pair in self._pairs:
+            pair.order = order
 
     def _change(self, on: On, ways: Iterable[Direction] = BOTH, **change: Any) -> None:
         for way in ways:
