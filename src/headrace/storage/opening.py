@@ -3,13 +3,26 @@
 import re
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from headrace.model.errors import BackendNotAvailable, DriverMissing, InvalidURL
+from headrace.model.duration import seconds
+from headrace.model.errors import BackendNotAvailable, DriverMissing, InvalidOption, InvalidURL
 from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 
 _PASSWORD = re.compile("^([^:@]*):.*@", re.DOTALL)
 _PASSWORD_OPTION = re.compile("([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
-AVAILABLE = ("memory:", "sqlite:///path", "postgresql://user@host/database")
+AVAILABLE = (
+    "memory:",
+    "sqlite:///path",
+    "hybrid:///path",
+    "postgresql://user@host/database",
+    "s3://bucket/prefix",
+    "gs://bucket/prefix",
+    "az://container/prefix",
+    "file:///folder",
+)
+_OWNER_LEASE = "30s"
+_SHORTEST, _LONGEST = 0.05, 3600.0
+"""Seconds: bounds of intervals and leases in URLs."""
 
 
 def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patience: float = 10.0) -> Storage:
@@ -28,22 +41,65 @@ def open_url(url: str, *, clock: Clock, auto_migrate: bool | None = None, patien
 
             return MemoryStorage(clock=clock)
         case "sqlite":
-            from headrace.storage.sqlite import SqliteStorage
-
-            _refuse_unknown(url, options, ("durability", "filesystem", "tables"))
-            return SqliteStorage(
-                _sqlite_path(url, parts.netloc, parts.path),
-                clock=clock,
-                durability=_choice(url, options, "durability", ("full", "normal")),
-                auto_migrate=True if auto_migrate is None else auto_migrate,
-                patience=patience,
-                filesystem_checked=_choice(url, options, "filesystem", ("checked", "unchecked")) == "checked",
-                adopts=_choice(url, options, "tables", ("own", "shared")) == "shared",
-            )
+            return _open_sqlite(url, options, clock, auto_migrate, patience)
+        case "hybrid":
+            return _open_hybrid(url, options, clock, patience)
+        case "s3" | "gs" | "az" | "file":
+            return _open_bucket(url, options, clock, patience)
         case "postgresql" | "postgres":
             return _open_postgres(url, clock, auto_migrate, patience)
         case _:
             raise BackendNotAvailable(redact(url), AVAILABLE)
+
+
+def _open_sqlite(
+    url: str, options: dict[str, str], clock: Clock, auto_migrate: bool | None, patience: float
+) -> Storage:
+    from headrace.storage.sqlite import SqliteStorage
+
+    _refuse_unknown(url, options, ("durability", "filesystem", "tables"))
+    return SqliteStorage(
+        _file_path(url),
+        clock=clock,
+        durability=_choice(url, options, "durability", ("full", "normal")),
+        auto_migrate=True if auto_migrate is None else auto_migrate,
+        patience=patience,
+        filesystem_checked=_choice(url, options, "filesystem", ("checked", "unchecked")) == "checked",
+        adopts=_choice(url, options, "tables", ("own", "shared")) == "shared",
+    )
+
+
+def _open_hybrid(url: str, options: dict[str, str], clock: Clock, patience: float) -> Storage:
+    from headrace.storage.hybrid import hybrid_storage
+
+    _refuse_unknown(url, options, ("interval", "takeover", "lease", "filesystem"))
+    return hybrid_storage(
+        _file_path(url),
+        interval=_duration(url, options, "interval", "1s"),
+        lease=_duration(url, options, "lease", _OWNER_LEASE),
+        takeover=_choice(url, options, "takeover", ("0", "1")) == "1",
+        patience=patience,
+        filesystem_checked=_choice(url, options, "filesystem", ("checked", "unchecked")) == "checked",
+        clock=clock,
+    )
+
+
+def _open_bucket(url: str, options: dict[str, str], clock: Clock, patience: float) -> Storage:
+    _refuse_unknown(url, options, ("takeover", "lease"))
+    try:
+        from headrace.storage.objectstore import object_storage
+        from headrace.storage.objectstore.place import read_place
+    except ModuleNotFoundError as error:
+        if error.name != "slatedb":
+            raise
+        raise DriverMissing(redact(url), "slatedb", "objectstore") from None
+    return object_storage(
+        read_place(url),
+        lease=_duration(url, options, "lease", _OWNER_LEASE),
+        takeover=_choice(url, options, "takeover", ("0", "1")) == "1",
+        patience=patience,
+        clock=clock,
+    )
 
 
 def _open_postgres(url: str, clock: Clock, auto_migrate: bool | None, patience: float) -> Storage:
@@ -79,9 +135,14 @@ def _has_ports(rest: str) -> bool:
     return all(port.isdigit() for port in re.findall(r":([^:,\]]*)(?:,|$)", hosts))
 
 
-def _sqlite_path(url: str, host: str, path: str) -> str:
+def _file_path(url: str) -> str:
+    parts = urlsplit(url)
+    host, path = parts.netloc, parts.path
     if host or not path.startswith("/") or path == "/":
-        raise InvalidURL(url, "write sqlite:///jobs.db for a file in the current folder, sqlite:////data/jobs.db else")
+        scheme = url.partition(":")[0]
+        raise InvalidURL(
+            url, f"write {scheme}:///jobs.db for a file in the current folder, {scheme}:////data/jobs.db else"
+        )
     name = unquote(path[1:])
     if "\0" in name or name == ":memory:":
         raise InvalidURL(url, "it names no file; for jobs in memory use memory:")
@@ -92,6 +153,13 @@ def _refuse_unknown(url: str, options: dict[str, str], known: tuple[str, ...]) -
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise InvalidURL(url, f"{unknown[0]}= is no option of this storage; known: {', '.join(known) or 'none'}")
+
+
+def _duration(url: str, options: dict[str, str], name: str, default: str) -> float:
+    try:
+        return seconds(options.get(name, default), name, least=_SHORTEST, most=_LONGEST)
+    except InvalidOption as error:
+        raise InvalidURL(redact(url), str(error)) from None
 
 
 def _choice(url: str, options: dict[str, str], name: str, choices: tuple[str, ...]) -> str:

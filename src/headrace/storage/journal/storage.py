@@ -95,8 +95,10 @@ class JournaledStorage(Operations):
 
     async def _write(self, run: Callable[[Store], T], *, moves: bool = False, waits: bool = True) -> T:
         house = self._entered()
-        image, keeper = house.owned or await house.ask(house.become_owner)
-        store = image.store
+        owned = house.owned
+        if owned is None:
+            owned = await house.ask(house.become_owner)
+        store, keeper = owned[0].store, owned[1]
         with store.lock:
             if keeper.failure is not None:
                 raise keeper.failure

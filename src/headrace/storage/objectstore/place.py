@@ -1,0 +1,71 @@
+"""Which bucket, and where in it."""
+
+import os
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from headrace.model.errors import ForeignStore, InvalidURL, StoreUnreachable
+
+_IN_A_BUCKET = (
+    "An acknowledged job survives the end of the process and the loss of its machine, as long as the bucket keeps what "
+    "it has acknowledged."
+)
+_ON_DISK = (
+    "An acknowledged job survives the end of the process; the last ones before a loss of power may be gone, and the "
+    "store with them: SlateDB does not sync local files."
+)
+_OWN = frozenset({"manifest", "wal", "compacted", "compactions", "gc"})
+"""What SlateDB makes in its folder."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Of one store."""
+
+    where: str
+    """Its URL without options."""
+    bucket: str
+    """What SlateDB resolves."""
+    path: str
+    """The prefix inside it."""
+    folder: str | None = None
+    """On the local disk."""
+
+    @property
+    def promise(self) -> str:
+        """What an acknowledged job survives."""
+        return _IN_A_BUCKET if self.folder is None else _ON_DISK
+
+    def check(self) -> None:
+        """Refuses a folder that can't be a store, or holds something else."""
+        if self.folder is None:
+            return
+        try:
+            names = set(os.listdir(self.folder))
+        except FileNotFoundError:
+            parent = os.path.dirname(self.folder)
+            if not os.path.isdir(parent):
+                raise StoreUnreachable(self.where, f"the folder {parent} is not there; create it first") from None
+            return
+        except OSError as error:
+            raise StoreUnreachable(self.where, error.strerror or str(error)) from None
+        if names - _OWN:
+            raise ForeignStore(self.where, f"the folder holds {min(names - _OWN)}, which is none of ours")
+
+
+def read_place(url: str) -> Place:
+    """The place that a URL names; InvalidURL."""
+    parts = urlsplit(url)
+    path = unquote(parts.path).strip("/")
+    if "\0" in path or ".." in path.split("/"):
+        raise InvalidURL(url, "its path has parts that no object can have")
+    if parts.scheme == "file":
+        if parts.netloc or not path:
+            raise InvalidURL(url, "write file:///folder/of/its/own, the path from the root of the disk")
+        folder = os.path.realpath(f"/{path}")
+        return Place(f"file://{folder}", "file:///", folder.strip("/"), folder)
+    if not parts.netloc or parts.username is not None or parts.port is not None:
+        raise InvalidURL(url, f"write {parts.scheme}://bucket/prefix; keys and endpoint come from the environment")
+    if not path:
+        raise InvalidURL(url, f"name a prefix of its own: {parts.scheme}://{parts.netloc}/jobs")
+    return Place(f"{parts.scheme}://{parts.netloc}/{path}", f"{parts.scheme}://{parts.netloc}", path)

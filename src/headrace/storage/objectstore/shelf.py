@@ -1,0 +1,202 @@
+"""A journal in SlateDB: the head under one key, each entry under a key of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from headrace.model.errors import CorruptStore, ForeignStore, StoreUnreachable, UnsafeBucket
+from headrace.storage.contract import Capabilities
+from headrace.storage.journal.shelf import Fenced, Head
+from headrace.storage.objectstore import driver
+from headrace.storage.objectstore.faults import translated
+from headrace.storage.objectstore.place import Place
+
+T = TypeVar("T")
+
+_HEAD = b"head"
+_ENTRIES, _BEHIND = b"e/", b"e0"
+_PROBE = b"probe"
+_LOOKING = 30.0
+"""Seconds that opening may take: it is tried for ever otherwise."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Head).decode
+
+
+class BucketShelf:
+    """Implements ``journal.Shelf``."""
+
+    def __init__(self, place: Place, patience: float) -> None:
+        self._place = place
+        self._patience = patience
+        self._store: object = None
+        self._writer: driver.Writer | None = None
+        self._token: str | None = None
+        self._first = 0
+        """Entries below this number are gone."""
+
+    @property
+    def where(self) -> str:
+        return self._place.where
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities("objectstore", "one", True, self._place.promise)
+
+    async def look(self) -> Head | None:
+        if self._writer is not None:
+            return await self._within(self._head(self._writer.get))
+        return await self._within(self._look())
+
+    async def read(self) -> AsyncIterator[tuple[int, bytes]]:
+        for entry in await self._within(self._read_all()):
+            yield entry
+
+    async def take(self, seen: Head | None, head: Head) -> bool:
+        return await self._within(self._take(seen, head))
+
+    async def write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
+        await self._within(self._write(entries, head))
+
+    async def close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close(self._patience)
+
+    async def _within(self, doing: Awaitable[T]) -> T:
+        """Errors of SlateDB become those that users meet."""
+        try:
+            return await doing
+        except driver.Error as error:
+            if driver.is_fence(error):
+                raise Fenced(self.where) from error
+            if isinstance(error, driver.Closed):
+                self._writer = None
+            raise translated(error, self.where) from error
+        except TimeoutError as error:
+            raise StoreUnreachable(self.where, f"it was not to be opened within {_LOOKING:g} s") from error
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> Head | None:
+        reader = await self._reader()
+        if reader is None:
+            return None
+        try:
+            return await self._head(reader.get)
+        finally:
+            await reader.close()
+
+    async def _read_all(self) -> list[tuple[int, bytes]]:
+        if self._writer is not None:
+            return await self._entries(self._writer.get, self._writer.scan)
+        reader = await self._reader()
+        if reader is None:
+            return []
+        try:
+            return await self._entries(reader.get, reader.scan)
+        finally:
+            await reader.close()
+
+    async def _entries(
+        self,
+        get: Callable[[bytes], Awaitable[bytes | None]],
+        scan: Callable[[bytes, bytes], AsyncIterator[tuple[bytes, bytes]]],
+    ) -> list[tuple[int, bytes]]:
+        """Between two looks at the head that agree: an owner may be at work."""
+        while True:
+            before = await self._head(get)
+            found = [(int.from_bytes(key[len(_ENTRIES) :]), data) async for key, data in scan(_ENTRIES, _BEHIND)]
+            after = await self._head(get)
+            if before is None or after is None:
+                return []
+            if (before.first, before.next) == (after.first, after.next):
+                break
+        if [number for number, _ in found] != list(range(after.first, after.next)):
+            raise CorruptStore(self.where, f"of its entries {after.first} to {after.next - 1} not all are there")
+        return found
+
+    async def _reader(self) -> driver.Reader | None:
+        """None where there is no store yet."""
+        self._place.check()
+        try:
+            async with asyncio.timeout(_LOOKING):
+                return await driver.Reader.open(self._bucket(), self._place.path)
+        except driver.Data as error:
+            if driver.is_absence(error):
+                return None
+            raise
+
+    async def _head(self, get: Callable[[bytes], Awaitable[bytes | None]]) -> Head | None:
+        data = await get(_HEAD)
+        if data is None:
+            return None
+        try:
+            return _decode(data)
+        except msgspec.MsgspecError as error:
+            raise ForeignStore(self.where, f"it is a SlateDB database whose key 'head' is not ours: {error}") from None
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    async def _take(self, seen: Head | None, head: Head) -> bool:
+        before = await self._open()
+        self._writer = writer = await self._open()
+        await self._prove_fence(before)
+        there = await self._head(writer.get)
+        if there is None:
+            await self._refuse_strangers(writer)
+        if there not in (seen, head):
+            await self.close()
+            return False
+        await writer.write([(_HEAD, _encode(head))])
+        self._first = head.first
+        self._token = None if head.owner is None else head.owner.token
+        return True
+
+    async def _prove_fence(self, before: driver.Writer) -> None:
+        """A store that lets two write at once would lose what one of them was told is kept."""
+        try:
+            await before.write([(_PROBE, b"")])
+        except driver.Closed as error:
+            if driver.is_fence(error):
+                return
+            raise
+        await before.close(self._patience)
+        await self.close()
+        raise UnsafeBucket(self.where)
+
+    async def _refuse_strangers(self, writer: driver.Writer) -> None:
+        async for key, _ in writer.scan(b"\0", b"\xff"):
+            if key != _PROBE:
+                await self.close()
+                raise ForeignStore(self.where, f"it is a SlateDB database of something else, with a key {key[:40]!r}")
+
+    async def _write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
+        writer = await self._owned(head)
+        puts = [(_key(number), data) for number, data in entries]
+        await writer.write([*puts, (_HEAD, _encode(head))], [_key(number) for number in range(self._first, head.first)])
+        self._first = head.first
+
+    async def _owned(self, head: Head) -> driver.Writer:
+        """The writer; opened again where that was closed by something else than another owner. Looks first: opening it
+        would end whoever has come meanwhile."""
+        if self._writer is None:
+            there = await self._look()
+            if there not in (None, head) and (there.owner is None or there.owner.token != self._token):
+                raise Fenced(self.where)
+            self._writer = await self._open()
+        return self._writer
+
+    async def _open(self) -> driver.Writer:
+        async with asyncio.timeout(_LOOKING):
+            return await driver.Writer.open(self._bucket(), self._place.path)
+
+    def _bucket(self) -> object:
+        if self._store is None:
+            self._store = driver.bucket(self._place.bucket)
+        return self._store
+
+
+def _key(number: int) -> bytes:
+    return _ENTRIES + number.to_bytes(8)
