@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -35,11 +35,13 @@ from headrace.model import lifecycle
 from headrace.model.change import APPLIED, Change, In, Patch
 from headrace.model.errors import PutLost
 from headrace.model.job import Job, NewJob, Until
+from headrace.model.mark import Mark, Role
 from headrace.model.record import QUEUE, Put
 from headrace.model.state import FINAL, RUNNING, WAITING, State
 from headrace.model.timeline import Entry
 from headrace.storage.contract import Beat, Demand, Entries, Filter, Holding, Page, Span, Storage
 from headrace.storage.memory import MemoryStorage
+from headrace.storage.moving import Row, Rows
 from headrace.system.clock import ManualClock
 from headrace.system.ids import Ids
 
@@ -65,6 +67,7 @@ class Pair(RuleBasedStateMachine):
             self.runner.run(storage.open())
 
     def teardown(self) -> None:
+        self.move_into_the_same()
         for storage in (self.memory, self.other):
             self.runner.run(storage.close())
         self.runner.close()
@@ -337,6 +340,30 @@ class Pair(RuleBasedStateMachine):
     def next_due(self, queues):
         self.both(lambda storage: storage.next_due(queues))
 
+    @rule(limit=st.sampled_from([1, 2, 5, ALL]))
+    def dump(self, limit):
+        """Whatever was done before, the rows are the same, and in the same order."""
+        after: str | None = None
+        while True:
+            page = self.both(lambda storage, after=after: storage.dump(limit=limit, after=after))
+            after = page.next
+            if after is None:
+                break
+
+    @rule()
+    def move_into_memory(self):
+        """What comes out of the one goes into an empty store, and comes out of that the same."""
+        rows = list(self.runner.run(self.other.dump(limit=ALL)).rows)
+        empty = MemoryStorage(self.clock)
+        assert self.runner.run(_moved_into(empty, rows)) == rows
+
+    def move_into_the_same(self) -> None:
+        """Rows that are there are replaced by their like, whatever became of them. At the end: none runs any more."""
+        rows = list(self.runner.run(self.memory.dump(limit=ALL)).rows)
+        assert self.runner.run(_moved_into(self.other, rows)) == rows
+        counts = Counter((row.queue, row.state) for row in rows if isinstance(row, Job))
+        assert self.runner.run(self.other.count()) == counts
+
     # --- what is always so -------------------------------------------------------------------------------------------
 
     @invariant()
@@ -377,6 +404,16 @@ class Pair(RuleBasedStateMachine):
         assert len(held) == len(set(held))
 
 
+async def _moved_into(storage: Storage, rows: Sequence[Row]) -> Sequence[Row]:
+    """What the store holds then."""
+    await storage.open()
+    await storage.mark(Mark(Role.TARGET, "elsewhere", "m"))
+    await storage.load(rows, None)
+    found = (await storage.dump(limit=ALL)).rows
+    await storage.mark(None)
+    return list(found)
+
+
 def _plain(answer: object) -> object:
     """An answer without what its type leaves open: which kind of sequence, and the order of a beat's ids."""
     match answer:
@@ -386,6 +423,8 @@ def _plain(answer: object) -> object:
             return (list(answer.lost), sorted(answer.cancel_requested))
         case Page():
             return (list(answer.jobs), answer.next)
+        case Rows():
+            return (list(answer.rows), answer.next)
         case Entries():
             return (list(answer.entries), answer.next)
         case Mapping():
