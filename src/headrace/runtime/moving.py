@@ -106,7 +106,7 @@ class Move:
         mark = await self._target.storage.marked()
         cursor = None if mark is None else mark.cursor
         carried = 0
-        reading: asyncio.Future[Rows] | None = self._read(cursor)
+        reading = None if cursor == END else self._read(cursor)
         try:
             while reading is not None:
                 page = await reading
