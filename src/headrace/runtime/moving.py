@@ -59,7 +59,7 @@ class Move:
         if step is Step.NOTHING:
             return Moved(None, self._clock.monotonic() - began, 0, step)
         if step is Step.BEGIN:
-            await self._begin(self._new_id() if theirs is None else theirs.move)
+            await self._begin(theirs)
         carried = await self._carry(tell) if step in (Step.BEGIN, Step.CARRY) else 0
         census = await self._compare()
         await self._finish()
@@ -70,13 +70,15 @@ class Move:
 
     # --- begin -------------------------------------------------------------------------------------------------------
 
-    async def _begin(self, move: str) -> None:
+    async def _begin(self, theirs: Mark | None) -> None:
         """The target first: from the moment the source is marked, this move is to be finished or undone. What is in
         the way is looked for before anything is marked, and what counts exactly once more behind it."""
         await self._refuse_workers(self._source)
         await self._refuse_workers(self._target)
         await self._refuse_rows()
-        await self._target.storage.mark(Mark(Role.TARGET, self._source.name, move))
+        if theirs is None:
+            theirs = Mark(Role.TARGET, self._source.name, self._new_id())
+            await self._target.storage.mark(theirs)
         try:
             await self._refuse_rows()
             if await self._source.storage.marked() is not None:
@@ -84,7 +86,7 @@ class Move:
         except MoveRefused:
             await self._target.storage.mark(None)
             raise
-        await self._source.storage.mark(Mark(Role.SOURCE, self._target.name, move))
+        await self._source.storage.mark(Mark(Role.SOURCE, self._target.name, theirs.move))
 
     async def _refuse_workers(self, end: End) -> None:
         living = sum(left > 0 for left in (await end.storage.leases()).values())
@@ -136,7 +138,8 @@ class Move:
         its, theirs = await self._marks()
         if its is None or theirs is None or its.move != theirs.move:
             raise MoveRefused(f"the move from {self._source.name} to {self._target.name} was given up meanwhile")
-        await self._source.storage.mark(replace(its, progress=Progress.MOVED))
+        if its.progress is not Progress.MOVED:
+            await self._source.storage.mark(replace(its, progress=Progress.MOVED))
         await self._target.storage.mark(None)
 
 
