@@ -14,8 +14,9 @@ from headrace.storage.contract import Storage
 from headrace.storage.moving import END, Rows
 from headrace.system.clock import Clock
 
-PAGE = 2_000
-"""Rows to a step, where they are small. Of 500 a step costs a third more time for each; beyond 2,000 nothing is won."""
+PAGE = 4_000
+"""Rows to a step, where they are small: from SQLite to Postgres 500 gave 22,000 a second, and 4,000 give 33,000. Where
+they are large, a storage ends the page sooner."""
 
 
 class End(msgspec.Struct, frozen=True):
