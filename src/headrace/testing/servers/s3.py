@@ -2,8 +2,8 @@
 
 SlateDB's ``ObjectStore.resolve("s3://bucket")`` finds it by the variables of ``environment``. The crate object_store
 inside reads AWS_ENDPOINT, AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_S3; AWS_ALLOW_HTTP, without which it refuses http;
-AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, without which it looks for the metadata server of a cloud; and AWS_REGION,
-which may be missing. ``resolve`` refuses a URL with a prefix: that is for ``DbBuilder``.
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, without which it looks for the metadata server of a cloud; and AWS_REGION
+or AWS_DEFAULT_REGION, which may be missing. ``resolve`` refuses a URL with a prefix: that is for ``DbBuilder``.
 
 Moto looks at no signature, but shows nothing to a request without one. It closes a connection after an answer, and
 works at one request at a time. With 2 cores, PUTs of 4 KiB take 5 ms for one client, 160 a second, and 32 ms for each
