@@ -10,7 +10,16 @@ import pytest
 from callers import KINDS, Caller, Kind, prepare
 from headrace import Headrace, State
 from headrace.interface.task import Bound
-from headrace.model.errors import AppClosed, InvalidOption, PayloadDiffers, SchemaTooOld, StoreBusy, UseAsync
+from headrace.model.errors import (
+    AppClosed,
+    InvalidOption,
+    PayloadDiffers,
+    SchemaTooOld,
+    StoreBusy,
+    StoreMoved,
+    UseAsync,
+)
+from headrace.model.mark import Mark, Role
 from headrace.runtime import events
 
 pytestmark = pytest.mark.anyio
@@ -183,6 +192,28 @@ async def test_an_error_leaves_the_transaction_as_it_was(app: Headrace, kind: Ki
         assert await caller.rows() == ["one"]
         await caller.rollback()
     assert await waiting(app) == [5]
+
+
+async def test_a_store_that_was_moved_takes_nothing_and_leaves_the_transaction_as_it_was(
+    app: Headrace, kind: Kind
+) -> None:
+    storage = (await app.here()).storage
+    async with kind.open(app.config.url) as caller:
+        await storage.mark(Mark(Role.SOURCE, "postgresql://there/jobs", "m"))
+        await caller.write("one")
+        for using in ({}, {"key": "k"}):
+            with pytest.raises(StoreMoved, match="is being moved to postgresql://there/jobs, and takes nothing"):
+                await enqueue(app, kind, caller, **using)
+        await caller.write("two")
+        await caller.commit()
+        assert await caller.rows() == ["one", "two"]
+        await caller.rollback()
+    await storage.mark(None)
+    async with kind.open(app.config.url) as caller:
+        await caller.write("three")
+        await enqueue(app, kind, caller)
+        await caller.commit()
+    assert await waiting(app) == [1]
 
 
 async def test_a_worker_runs_it(app: Headrace, kind: Kind) -> None:
