@@ -2,12 +2,13 @@
 
 import sys
 
-from bench import drain, enqueue, latency, limits, many_queues, postgres, schedules, waiting
+from bench import drain, enqueue, hybrid, latency, limits, many_queues, postgres, schedules, waiting
 from bench.setting import machine, save, show
 
 QUESTIONS = {
     "enqueue": enqueue.measure,
     "drain": drain.measure,
+    "hybrid": hybrid.measure,
     "latency": latency.measure,
     "queues": many_queues.measure,
     "schedules": schedules.measure,

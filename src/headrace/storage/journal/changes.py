@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Never, TypeVar
 
 import msgspec
@@ -115,26 +116,46 @@ def unpack(data: bytes) -> Changes:
 
 def split(changes: Changes) -> Iterator[Changes]:
     """The same in parts that are small enough to be packed in one go."""
-    parts: list[dict[Any, Any]] = [{} for _ in changes.tables()]
-    rows = size = 0
+    if len(changes) <= MOST_ROWS and sum(map(_size_of, changes.tables())) <= MOST_SIZE:
+        if changes:
+            yield changes
+        return
     for index, table in enumerate(changes.tables()):
-        for key, value in table.items():
-            parts[index][key] = value
-            rows += 1
-            size += _size_of(value)
-            if rows >= MOST_ROWS or size >= MOST_SIZE:
-                yield Changes(*parts)
-                parts = [{} for _ in changes.tables()]
-                rows = size = 0
-    if rows:
-        yield Changes(*parts)
+        for part in _parts(table):
+            rows: list[dict[Any, Any]] = [{} for _ in changes.tables()]
+            rows[index] = part
+            yield Changes(*rows)
 
 
-def _size_of(value: object) -> int:
-    match value:
-        case Job():
-            return len(value.payload) + len(value.result or "")
-        case Kept():
-            return len(value.record.value)
+def _parts(table: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+    items = iter(table.items())
+    while part := dict(islice(items, MOST_ROWS)):
+        if _size_of(part) <= MOST_SIZE:
+            yield part
+            continue
+        few: dict[Any, Any] = {}
+        size = 0
+        for key, value in part.items():
+            few[key] = value
+            size += _size_of({key: value})
+            if size > MOST_SIZE // 2:
+                yield few
+                few, size = {}, 0
+        if few:
+            yield few
+
+
+def _size_of(table: dict[Any, Any]) -> int:
+    """Of the texts that users wrote."""
+    if not table:
+        return 0
+    values = [value for value in table.values() if value is not None]
+    match values[:1]:
+        case [Job()]:
+            return sum([len(job.payload) + len(job.result or "") for job in values])
+        case [Kept()]:
+            return sum([len(kept.record.value) for kept in values])
+        case [Entry()]:
+            return sum([len(entry.value) for entry in values])
         case _:
             return 0

@@ -44,11 +44,9 @@ class Ledger:
     def add(self, number: int, changes: Changes) -> None:
         """This entry was written."""
         for where, table in zip(self._where, changes.tables(), strict=True):
-            for key, value in table.items():
-                if value is None:
-                    where.pop(key, None)
-                else:
-                    where[key] = number
+            where.update(dict.fromkeys(table, number))
+            for key in [key for key, value in table.items() if value is None]:
+                del where[key]
         self._entries.append(_Entry(number, [list(table) for table in changes.tables()], len(changes)))
         self._rows += len(changes)
 
