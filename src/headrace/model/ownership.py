@@ -28,13 +28,17 @@ class Onlooker(msgspec.Struct, frozen=True):
 
     host: str
     boot_id: str
+    pid: int
     now: int
     born: Callable[[int], int | None]
     """When the process of a pid on this machine started; None where there is none."""
 
 
 def is_stale(owner: Owner, here: Onlooker) -> bool:
-    """Whether another may take the store over: the owner's lease has run out, or it ran here and is gone."""
-    if owner.host == here.host and owner.boot_id == here.boot_id and here.born(owner.pid) != owner.born:
-        return True
+    """Whether who asks may take the store over: the owner's lease has run out, or it ran here and is gone, or it is
+    who asks, and did not get to say that it left."""
+    if owner.host == here.host and owner.boot_id == here.boot_id:
+        born = here.born(owner.pid)
+        if born != owner.born or owner.pid == here.pid:
+            return True
     return here.now >= owner.seen + round(owner.lease * 1000)

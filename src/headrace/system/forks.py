@@ -1,5 +1,6 @@
 """Forks that handlers make."""
 
+import ctypes
 import os
 
 
@@ -23,3 +24,8 @@ class Home:
     def is_fork(self) -> bool:
         """Whether this code runs in a fork."""
         return os.getpid() != self.pid
+
+
+def keep_for_ever(thing: object) -> None:
+    """In a fork, for what belongs to its parent: not even the end of the interpreter finalises it here."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from headrace.storage.journal.replay import Image
 from headrace.storage.journal.shelf import FORMAT, Head, Shelf, owned_by
 from headrace.storage.memory.notices import Notices
 from headrace.system.clock import Clock
+from headrace.system.forks import keep_for_ever
 from headrace.system.ids import Ids
 from headrace.system.machine import born_at, host_name
 from headrace.system.spawn import Spawn
@@ -49,15 +50,15 @@ class House:
 
     _lock: ClassVar[threading.Lock] = threading.Lock()
     _houses: ClassVar[dict[str, "House"]] = {}
-    _left_behind: ClassVar[list["House"]] = []
-    """In a forked child: the parent's. Never used, and never finalised: that would close what the parent uses."""
 
     def __init__(self, shelf: Shelf, settings: Settings, clock: Clock, spawn: Spawn) -> None:
         self.shelf, self._settings, self._clock = shelf, settings, clock
         self.notices = Notices()
-        self._handles = 0
+        self._handles, self._leaving = 0, False
         self._known: Future[asyncio.AbstractEventLoop] = Future()
         self._turn = asyncio.Lock()
+        self._shared: dict[str, asyncio.Task[Any]] = {}
+        """What is being asked of the shelf, by name."""
         self._closing = asyncio.Event()
         self._image: Image | None = None
         self._read_at = self._reading_took = 0.0
@@ -69,17 +70,22 @@ class House:
     # --- life --------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def join(cls, where: str, make: Callable[[], "House"]) -> "House":
-        """The one of this name, made at the first call."""
-        with cls._lock:
-            house = cls._houses.get(where)
-            if house is None:
-                house = cls._houses[where] = make()
-            house._enter()  # noqa: SLF001
-            return house
+    async def join(cls, where: str, make: Callable[[], "House"]) -> "House":
+        """The one of this name, made at the first call; after one that is on its way out."""
+        while True:
+            with cls._lock:
+                house = cls._houses.get(where)
+                if house is None:
+                    house = cls._houses[where] = make()
+                if house._enter():  # noqa: SLF001
+                    return house
+            with suppress(Exception):  # who left is told
+                await house._hosted.join()  # noqa: SLF001
 
-    def _enter(self) -> None:
-        self._handles += 1
+    def _enter(self) -> bool:
+        if not self._leaving:
+            self._handles += 1
+        return not self._leaving
 
     async def leave(self) -> None:
         """The last one writes what there is, and lets go of the shelf."""
@@ -87,9 +93,8 @@ class House:
             self._handles -= 1
             if self._handles:
                 return
-            if self._houses.get(self.shelf.where) is self:
-                del self._houses[self.shelf.where]
-        (await asyncio.wrap_future(self._known)).call_soon_threadsafe(self._closing.set)
+            self._leaving = True
+        self._known.add_done_callback(lambda known: known.result().call_soon_threadsafe(self._closing.set))
         await self._hosted.join()
 
     @classmethod
@@ -100,9 +105,10 @@ class House:
 
     @classmethod
     def leave_behind(cls) -> None:
-        """In a forked child."""
+        """In a forked child. What finalises a house would close what the parent uses."""
         cls._lock = threading.Lock()
-        cls._left_behind.extend(cls._houses.values())
+        for house in cls._houses.values():
+            keep_for_ever(house)
         cls._houses = {}
 
     def end_in_time(self) -> None:
@@ -113,20 +119,34 @@ class House:
 
     async def _live(self) -> None:
         self._known.set_result(asyncio.get_running_loop())
-        await self._closing.wait()
-        await self._end()
+        try:
+            await self._closing.wait()
+            await self._end()
+        finally:
+            with self._lock:
+                if self._houses.get(self.shelf.where) is self:
+                    del self._houses[self.shelf.where]
 
     async def _end(self) -> None:
         try:
-            async with self._turn:
-                if self.owned is not None and self._keeping is not None:
-                    keeper = self.owned[1]
-                    keeper.stop()
-                    await self._keeping
-                    if keeper.failure is not None and not isinstance(keeper.failure, StoreOwned):
-                        raise keeper.failure
+            for trying in list(self._shared.values()):
+                trying.cancel()
+                await asyncio.wait({trying})
+            if self.owned is not None and self._keeping is not None:
+                await self._write_the_last(self.owned[1], self._keeping)
         finally:
             await self.shelf.close()
+
+    async def _write_the_last(self, keeper: Keeper, keeping: "asyncio.Task[None]") -> None:
+        keeper.stop()
+        await asyncio.wait({keeping}, timeout=self._settings.patience)
+        if not keeping.done():
+            lost = keeper.unwritten(self._settings.patience)
+            keeping.cancel()
+            await asyncio.wait({keeping})
+            raise lost
+        if keeper.failure is not None and not isinstance(keeper.failure, StoreOwned):
+            raise keeper.failure
 
     async def ask(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Does it on the house's own loop."""
@@ -137,29 +157,49 @@ class House:
 
     async def check(self) -> None:
         """Refuses what must not be touched."""
-        async with self._turn:
-            await self._look()
+        await self._share(self._look)
 
     async def image(self) -> Image:
         """What stands there: now, if this process owns it, else up to a moment ago."""
-        async with self._turn:
-            if self.owned is not None:
-                return self.owned[0]
-            now = self._clock.monotonic()
-            if self._image is None or now - self._read_at > max(_FRESH, 5 * self._reading_took):
-                self._image = await self._read(await self._look())
-                self._read_at = self._clock.monotonic()
-                self._reading_took = self._read_at - now
-            return self._image
+        return await self._share(self._current)
 
     async def become_owner(self) -> tuple[Image, Keeper]:
         """StoreOwned where another process is, and lives."""
+        return await self._share(self._own)
+
+    async def _share(self, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Whoever asks for the same at the same time gets the same answer: where the shelf is away, nobody waits for
+        the tries of others before their own."""
+        shared = self._shared.get(do.__name__)
+        if shared is None:
+            shared = self._shared[do.__name__] = asyncio.ensure_future(self._in_turn(do))
+            shared.add_done_callback(lambda done: self._forget(do.__name__, done))
+        return cast("T", await asyncio.shield(shared))
+
+    async def _in_turn(self, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
         async with self._turn:
-            if self.owned is not None:
-                return self.owned
-            self.owned = owned = await self._move_in()
+            return await do()
+
+    def _forget(self, name: str, done: "asyncio.Future[Any]") -> None:
+        del self._shared[name]
+        if not done.cancelled():
+            done.exception()  # whoever asked may not wait any more
+
+    async def _current(self) -> Image:
+        if self.owned is not None:
+            return self.owned[0]
+        now = self._clock.monotonic()
+        if self._image is None or now - self._read_at > max(_FRESH, 5 * self._reading_took):
+            self._image = await self._read(await self._look())
+            self._read_at = self._clock.monotonic()
+            self._reading_took = self._read_at - now
+        return self._image
+
+    async def _own(self) -> tuple[Image, Keeper]:
+        if self.owned is None:
+            self.owned = await self._move_in()
             self._image = None
-            return owned
+        return self.owned
 
     async def _move_in(self) -> tuple[Image, Keeper]:
         head = await self._take()
@@ -208,7 +248,7 @@ class House:
         return head
 
     def _here(self) -> Onlooker:
-        return Onlooker(host_name(), self._clock.boot_id(), self._clock.wall(), born_at)
+        return Onlooker(host_name(), self._clock.boot_id(), os.getpid(), self._clock.wall(), born_at)
 
     def _self(self) -> Owner:
         now, pid = self._clock.wall(), os.getpid()

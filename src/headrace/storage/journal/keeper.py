@@ -8,12 +8,22 @@ from typing import NamedTuple
 
 import msgspec
 
-from headrace.model.errors import AnswerLost, StoreBusy, StoreError, StoreFull, StoreUnreachable
+from headrace.model.errors import (
+    AnswerLost,
+    NotPermitted,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnreachable,
+)
 from headrace.storage.journal.changes import Changes, Noted, pack, split
 from headrace.storage.journal.ledger import Ledger
 from headrace.storage.journal.shelf import Fenced, Head, Shelf, owned_by
 from headrace.system.clock import Clock
 
+_PASSING = (StoreUnreachable, StoreBusy, StoreFull, StoreReadOnly, NotPermitted)
+"""What may be mended while we wait. Whoever waits too is told after a while."""
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 """Seconds between two tries to reach the shelf."""
@@ -53,6 +63,8 @@ class Keeper:
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._stopping = False
+        self._writing = 0
+        """Rows that are in no entry yet, and are being written."""
         self.failure: StoreError | None = None
         """Why nothing is written any more."""
         self._trouble: StoreError | None = None
@@ -111,6 +123,13 @@ class Keeper:
         self._stopping = True
         self._wake.set()
 
+    def unwritten(self, patience: float) -> StoreError:
+        """What is said where there is no more time for it."""
+        with self._lock:
+            rows = self._writing + sum(len(table.changed) for table in self._noted.all)
+        why = f"it was left with {rows} changed rows that were not written within {patience:g} s"
+        return AnswerLost(self._shelf.where, why if self._trouble is None else f"{why}: {self._trouble}")
+
     async def _successor(self) -> StoreError:
         """Who has the shelf now. Nothing is done about it: two that take it from each other would lose it for ever."""
         try:
@@ -153,10 +172,11 @@ class Keeper:
         return owner is None or self._clock.wall() - owner.seen >= owner.lease * 1000 / 4
 
     async def _write(self, changes: Changes, upto: int | None) -> None:
+        self._writing = len(changes)
         parts = list(enumerate(split(changes), self._head.next))
         head = self._next_head(len(parts), upto)
         await self._insist([(number, pack(part)) for number, part in parts], head)
-        self._head = head
+        self._head, self._writing = head, 0
         for number, part in parts:
             self._ledger.add(number, part)
         self._ledger.drop(head.first)
@@ -176,15 +196,27 @@ class Keeper:
         while True:
             try:
                 await self._shelf.write(entries, head)
-            except (StoreUnreachable, StoreBusy, StoreFull) as error:
+            except _PASSING as error:
                 self._trouble = error
-                if self._stopping:
-                    raise
+            except Fenced as error:
+                await self._refuse_successor(error)
+                self._trouble, pause = error, _LONGEST_PAUSE
             else:
                 self._trouble = None
                 return
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _refuse_successor(self, fenced: Fenced) -> None:
+        """Raises it where another process is the owner. One that has only looked, and found us here, fences us too on
+        some shelves: the next write goes on there."""
+        owner = self._head.owner
+        try:
+            head = await self._shelf.look()
+        except StoreError:  # the next write finds out
+            return
+        if head is None or head.owner is None or owner is None or head.owner.token != owner.token:
+            raise fenced
 
     def _settle(self, done: int) -> None:
         with self._waiting:

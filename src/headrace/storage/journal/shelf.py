@@ -27,7 +27,10 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Fenced(StoreError):
-    """Another process has become the owner. Never reaches users: they are told who it is."""
+    """Another process has become the owner, or was about to. Never reaches users: they are told who it is."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"{where} was opened for writing by another process")
 
 
 def owned_by(where: str, owner: Owner) -> StoreOwned:
@@ -66,7 +69,8 @@ class Shelf(Protocol):
 
     async def write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
         """Adds entries, removes those below ``head.first``, and replaces the head. Fenced where another process has
-        taken the journal. Where it was not answered, the same call comes again until it is."""
+        taken the journal. Where it was not answered, or that process has not taken it after all, the same call comes
+        again until it is."""
         ...
 
     async def close(self) -> None:

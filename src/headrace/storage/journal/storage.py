@@ -55,7 +55,7 @@ class JournaledStorage(Operations):
         async with self._opening:
             if self._house is not None:
                 return
-            house = House.join(self.where, lambda: House(self._make(), self._settings, self._clock, self._spawn))
+            house = await House.join(self.where, lambda: House(self._make(), self._settings, self._clock, self._spawn))
             try:
                 await house.ask(house.check)
             except BaseException:

@@ -18,8 +18,10 @@ _SETTINGS = {
 }
 _LOGS = 256
 """Whoever opens the store reads all logs that are in no table yet, one request each: after so many they go into one."""
-_LOOKS = 4
-"""How often a read is tried. What writes is tried for ever: a store that is away for long must not end its owner."""
+LOOKS = 4
+"""How often a read is tried again. A write is tried for ever: a store that is away for long must not end its owner."""
+_CLOSING = 2.0
+"""Seconds that closing may take: without its bucket it never ends."""
 _MEMORY = 64 * 1024 * 1024
 _PAGE = 64
 """Entries fetched at a time."""
@@ -97,9 +99,10 @@ class Writer:
         """Keys from ``start`` to below ``end``, in order, with their values."""
         return _scan(self._database, start, end)
 
-    async def close(self, patience: float) -> None:
+    async def close(self) -> None:
+        """What was written is kept whether this gets anywhere or not."""
         with suppress(Error, TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(_CLOSING):
                 if self._tidying is not None:
                     await self._tidying
                 await self._database.shutdown()
@@ -112,7 +115,7 @@ class Reader:
         self._database = database
 
     @classmethod
-    async def open(cls, store: slatedb.ObjectStore, path: str) -> "Reader":
+    async def open(cls, store: slatedb.ObjectStore, path: str, looks: int) -> "Reader":
         builder = slatedb.DbReaderBuilder(path, store)
         builder.with_reader_mode(slatedb.ReaderMode.FOLLOW_LATEST())
         builder.with_options(
@@ -121,7 +124,7 @@ class Reader:
                 checkpoint_lifetime_ms=600_000,
                 max_memtable_bytes=_MEMORY,
                 skip_wal_replay=False,
-                object_store_max_retries=_LOOKS,
+                object_store_max_retries=looks,
             )
         )
         return cls(await builder.build())
@@ -135,8 +138,9 @@ class Reader:
         return _scan(self._database, start, end)
 
     async def close(self) -> None:
-        with suppress(Error):
-            await self._database.shutdown()
+        with suppress(Error, TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                await self._database.shutdown()
 
 
 async def _scan(

@@ -18,13 +18,13 @@ _LONGEST = 300
 def translated(error: Exception, where: str) -> StoreError:
     """The error that users meet."""
     text = _text(error)
-    if isinstance(error, driver.Data) or _CUT_SHORT.search(text):
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(text)), None)
+    if hint is None and (isinstance(error, driver.Data) or _CUT_SHORT.search(text)):
         return CorruptStore(where, text)
     if _FULL.search(text):
         return StoreFull(where)
     if _DENIED.search(text):
         return NotPermitted(where, f"{text}; keys come from the environment, as AWS_ACCESS_KEY_ID")
-    hint = next((hint for pattern, hint in _HINTS if pattern.search(text)), None)
     return StoreUnreachable(where, text if hint is None else f"{text}; {hint}")
 
 

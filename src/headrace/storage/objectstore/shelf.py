@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from headrace.model.errors import CorruptStore, ForeignStore, StoreUnreachable, UnsafeBucket
+from headrace.model.errors import CorruptStore, ForeignStore, StoreError, StoreUnreachable, UnsafeBucket
 from headrace.storage.contract import Capabilities
 from headrace.storage.journal.shelf import Fenced, Head
 from headrace.storage.objectstore import driver
@@ -18,8 +18,9 @@ T = TypeVar("T")
 _HEAD = b"head"
 _ENTRIES, _BEHIND = b"e/", b"e0"
 _PROBE = b"probe"
-_LOOKING = 30.0
-"""Seconds that opening may take: it is tried for ever otherwise."""
+_SLOW = 0.3
+"""The share of ``patience`` after which it is asked why a write takes so long: what writes tries for ever, and says
+nothing meanwhile."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Head).decode
 
@@ -35,6 +36,8 @@ class BucketShelf:
         self._token: str | None = None
         self._first = 0
         """Entries below this number are gone."""
+        self._writing: tuple[Head, asyncio.Future[None]] | None = None
+        """A write without an answer, by the head that it writes."""
 
     @property
     def where(self) -> str:
@@ -46,36 +49,42 @@ class BucketShelf:
 
     async def look(self) -> Head | None:
         if self._writer is not None:
-            return await self._within(self._head(self._writer.get))
-        return await self._within(self._look())
+            return await self._in_time(self._head(self._writer.get))
+        return await self._in_time(self._look())
 
     async def read(self) -> AsyncIterator[tuple[int, bytes]]:
         for entry in await self._within(self._read_all()):
             yield entry
 
     async def take(self, seen: Head | None, head: Head) -> bool:
-        return await self._within(self._take(seen, head))
-
-    async def write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
-        await self._within(self._write(entries, head))
+        return await self._in_time(self._take(seen, head))
 
     async def close(self) -> None:
+        if self._writing is not None:
+            self._writing[1].cancel()
+            self._writing = None
         writer, self._writer = self._writer, None
         if writer is not None:
-            await writer.close(self._patience)
+            await writer.close()
+
+    async def _in_time(self, doing: Awaitable[T]) -> T:
+        """Opening is tried for ever where nobody ends it."""
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._within(doing)
+        except TimeoutError as error:
+            raise StoreUnreachable(self.where, f"it did not answer within {self._patience:g} s") from error
 
     async def _within(self, doing: Awaitable[T]) -> T:
         """Errors of SlateDB become those that users meet."""
         try:
             return await doing
         except driver.Error as error:
-            if driver.is_fence(error):
-                raise Fenced(self.where) from error
             if isinstance(error, driver.Closed):
                 self._writer = None
+            if driver.is_fence(error):
+                raise Fenced(self.where) from error
             raise translated(error, self.where) from error
-        except TimeoutError as error:
-            raise StoreUnreachable(self.where, f"it was not to be opened within {_LOOKING:g} s") from error
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -107,7 +116,8 @@ class BucketShelf:
         """Between two looks at the head that agree: an owner may be at work."""
         while True:
             before = await self._head(get)
-            found = [(int.from_bytes(key[len(_ENTRIES) :]), data) async for key, data in scan(_ENTRIES, _BEHIND)]
+            rows = self._steadily(scan(_ENTRIES, _BEHIND))
+            found = [(int.from_bytes(key[len(_ENTRIES) :]), data) async for key, data in rows]
             after = await self._head(get)
             if before is None or after is None:
                 return []
@@ -117,12 +127,23 @@ class BucketShelf:
             raise CorruptStore(self.where, f"of its entries {after.first} to {after.next - 1} not all are there")
         return found
 
-    async def _reader(self) -> driver.Reader | None:
+    async def _steadily(self, rows: AsyncIterator[tuple[bytes, bytes]]) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Reading all may take long; none of it may."""
+        while True:
+            try:
+                async with asyncio.timeout(self._patience):
+                    row = await anext(rows, None)
+            except TimeoutError as error:
+                raise StoreUnreachable(self.where, f"it gave nothing more for {self._patience:g} s") from error
+            if row is None:
+                return
+            yield row
+
+    async def _reader(self, looks: int = driver.LOOKS) -> driver.Reader | None:
         """None where there is no store yet."""
         self._place.check()
         try:
-            async with asyncio.timeout(_LOOKING):
-                return await driver.Reader.open(self._bucket(), self._place.path)
+            return await driver.Reader.open(self._bucket(), self._place.path, looks)
         except driver.Data as error:
             if driver.is_absence(error):
                 return None
@@ -140,16 +161,17 @@ class BucketShelf:
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _take(self, seen: Head | None, head: Head) -> bool:
+        await self.close()
         before = await self._open()
-        self._writer = writer = await self._open()
-        await self._prove_fence(before)
-        there = await self._head(writer.get)
-        if there is None:
-            await self._refuse_strangers(writer)
-        if there not in (seen, head):
-            await self.close()
-            return False
-        await writer.write([(_HEAD, _encode(head))])
+        writer: driver.Writer | None = None
+        try:
+            writer = await self._open()
+            await self._prove_fence(before)
+            if not await self._place_head(writer, seen, head):
+                return False
+            self._writer, writer = writer, None
+        finally:
+            await asyncio.gather(before.close(), *([writer.close()] if writer is not None else ()))
         self._first = head.first
         self._token = None if head.owner is None else head.owner.token
         return True
@@ -162,15 +184,56 @@ class BucketShelf:
             if driver.is_fence(error):
                 return
             raise
-        await before.close(self._patience)
-        await self.close()
         raise UnsafeBucket(self.where)
+
+    async def _place_head(self, writer: driver.Writer, seen: Head | None, head: Head) -> bool:
+        there = await self._head(writer.get)
+        if there is None:
+            await self._refuse_strangers(writer)
+        if there not in (seen, head):
+            return False
+        try:
+            await writer.write([(_HEAD, _encode(head))])
+        except driver.Closed as error:
+            if driver.is_fence(error):  # by another who wants it too
+                return False
+            raise
+        return True
 
     async def _refuse_strangers(self, writer: driver.Writer) -> None:
         async for key, _ in writer.scan(b"\0", b"\xff"):
             if key != _PROBE:
-                await self.close()
                 raise ForeignStore(self.where, f"it is a SlateDB database of something else, with a key {key[:40]!r}")
+
+    async def write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
+        if self._writing is None or self._writing[0] != head:
+            self._writing = head, asyncio.ensure_future(self._write(entries, head))
+        writing = self._writing[1]
+        await asyncio.wait({writing}, timeout=_SLOW * self._patience)
+        if not writing.done():
+            raise await self._why_slow()
+        self._writing = None
+        try:
+            await self._within(writing)
+        except StoreError:
+            self._writer = None  # it says the same for ever
+            raise
+
+    async def _why_slow(self) -> StoreError:
+        """What somebody hears who does not try for ever."""
+        why = f"a write has gone on for more than {_SLOW * self._patience:g} s"
+        try:
+            async with asyncio.timeout(_SLOW * self._patience):
+                reader = await self._reader(looks=0)
+                if reader is not None:
+                    await reader.close()
+        except driver.Error as error:
+            told = translated(error, self.where)
+            if not isinstance(told, CorruptStore):
+                return told
+        except TimeoutError:
+            why += ", and so does a look"
+        return StoreUnreachable(self.where, why)
 
     async def _write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
         writer = await self._owned(head)
@@ -189,8 +252,7 @@ class BucketShelf:
         return self._writer
 
     async def _open(self) -> driver.Writer:
-        async with asyncio.timeout(_LOOKING):
-            return await driver.Writer.open(self._bucket(), self._place.path)
+        return await driver.Writer.open(self._bucket(), self._place.path)
 
     def _bucket(self) -> object:
         if self._store is None:
