@@ -56,6 +56,7 @@ explore: $(READY)
 	HEADRACE_EXAMPLES=5000 $(BIN)/python -m pytest -q -o timeout=7200 tests/storage/test_model_based.py
 	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q -o timeout=7200 tests/runtime/test_fault_at_every_call.py
 	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q tests/storage/test_conformance_postgres_pooled.py
+	HEADRACE_EVERY_CLASS=1 $(BIN)/python -m pytest -q -o timeout=7200 tests/acceptance/test_move.py -k killed
 	HEADRACE_EVERY_BYTE=1 $(BIN)/python -m pytest -q tests/storage/postgres/test_postgres_lines.py
 
 simulate: $(READY)

@@ -99,7 +99,7 @@ class TestDump(Family):
         assert [place_of(row) for row in rows] == sorted(place_of(row) for row in rows)
         assert {type(row) for row in rows} == {Job, Hold, Kept, Entry}
 
-    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+    @pytest.mark.parametrize("limit", [1, 3, 8])
     async def test_pages_come_to_all_of_them_once(self, stage: Stage, limit: int) -> None:
         await fill(stage)
         assert await dump_all(stage.storage, limit) == await dump_all(stage.storage)
@@ -141,12 +141,10 @@ class TestDump(Family):
         page = await stage.storage.dump(limit=10, after=END)
         assert (list(page.rows), page.next) == ([], None)
 
-    @pytest.mark.parametrize(
-        "after", ["", "a", "[]", "[0]", "[9,[]]", "[-1,[]]", "[0,[1]]", '[1,["a"]]', '[3,["a","b","c"]]']
-    )
-    async def test_what_is_no_cursor_is_refused(self, stage: Stage, after: str) -> None:
-        with pytest.raises(InvalidOption, match="after"):
-            await stage.storage.dump(limit=10, after=after)
+    async def test_what_is_no_cursor_is_refused(self, stage: Stage) -> None:
+        for after in ("", "a", "[]", "[0]", "[9,[]]", "[-1,[]]", "[0,[1]]", '[1,["a"]]', '[3,["a","b","c"]]'):
+            with pytest.raises(InvalidOption, match="after"):
+                await stage.storage.dump(limit=10, after=after)
 
 
 class TestLoad(Family):
@@ -294,20 +292,21 @@ class TestMark(Family):
         assert await marked.storage.marked() is None
         assert await dump_all(marked.storage) == []
 
-    @pytest.mark.parametrize("write", WRITES)
     @pytest.mark.parametrize("mark", [SOURCE, TARGET])
-    async def test_a_write_is_refused_and_changes_nothing(self, marked: Marked, mark: Mark, write: str) -> None:
+    async def test_writes_are_refused_and_change_nothing(self, marked: Marked, mark: Mark) -> None:
         held = await marked.prepare()
         before, leases = await dump_all(marked.storage), await marked.storage.leases()
         await marked.storage.mark(mark)
-        with pytest.raises(StoreMoved) as refused:
-            await WRITES[write](marked, held)
-        assert mark.other in str(refused.value)
-        assert "headrace move" in str(refused.value)
+        for name, write in WRITES.items():
+            with pytest.raises(StoreMoved) as refused:
+                await write(marked, held)
+            assert mark.other in str(refused.value), name
+            assert "headrace move" in str(refused.value), name
         assert (await dump_all(marked.storage), await marked.storage.leases()) == (before, leases)
         await marked.storage.mark(None)
-        await WRITES[write](marked, held)
-        assert (await dump_all(marked.storage), await marked.storage.leases()) != (before, leases) or write == "beat"
+        for write in WRITES.values():
+            await write(marked, held)
+        assert await dump_all(marked.storage) != before
 
     async def test_every_handle_is_refused(self, marked: Marked) -> None:
         sibling = marked.storage.sibling()

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 import typer
 
@@ -95,11 +95,11 @@ async def _opened(app: Headrace, *, creates: bool = False) -> AsyncIterator[End]
 
 def _durable(url: str) -> str:
     """Where a commit may be lost with the power, the one that ends a move must not be."""
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite":
+    if file_of(url) is None:
         return url
-    options = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "durability"]
-    return urlunsplit(parts._replace(query=urlencode(options)))
+    bare, _, query = url.partition("?")
+    options = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name != "durability"]
+    return f"{bare}?{urlencode(options)}" if options else bare
 
 
 def name_of(app: Headrace) -> str:
