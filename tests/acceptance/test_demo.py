@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.interface.cli.demo.audit import Audit, take_audit
+from headrace.interface.cli.demo.audit import Audit, Window, take_audit
 from headrace.interface.cli.demo.ledger import read_ledger
 from headrace.interface.cli.demo.tasks import build
 
@@ -48,6 +49,13 @@ def wait_until_gone(folder: Path) -> None:
         time.sleep(0.05)
 
 
+def follow_advice(output: str) -> None:
+    """The commands that it says to try next."""
+    for words in re.findall(r"^  headrace (.+)$", output, re.MULTILINE):
+        again = subprocess.run([HEADRACE, *shlex.split(words)], capture_output=True, text=True, timeout=SOON)
+        assert again.returncode == 0, f"{words}: {again.stdout}{again.stderr}"
+
+
 def test_a_killed_worker_costs_no_job(tmp_path: Path) -> None:
     run = demo("--files", "150", "--folder", str(tmp_path))
     assert run.returncode == 0, run.stdout + run.stderr
@@ -58,9 +66,7 @@ def test_a_killed_worker_costs_no_job(tmp_path: Path) -> None:
     assert len(list((tmp_path / "index").glob("*.jsonl"))) == 150
     assert "SIGKILL" in run.stdout
     wait_until_gone(tmp_path)
-    for words in re.findall(r"^  headrace (.+)$", run.stdout, re.MULTILINE):
-        again = subprocess.run([HEADRACE, *words.split()], capture_output=True, text=True, timeout=SOON, check=False)
-        assert again.returncode == 0, f"{words}: {again.stdout}{again.stderr}"
+    follow_advice(run.stdout)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -95,3 +101,44 @@ def test_the_account_says_what_is_lost(tmp_path: Path) -> None:
     assert (audit.acknowledged, audit.completed, len(audit.lost)) == (2, 0, 2)
     assert audit.problem is not None
     assert "lost" in audit.problem
+
+
+def test_the_only_process_of_object_storage_is_killed_and_nothing_is_lost(tmp_path: Path) -> None:
+    pytest.importorskip("slatedb")
+    run = demo("--files", "300", "--storage", f"file://{tmp_path}/store", "--folder", str(tmp_path / "tour"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert row(run.stdout, "acknowledged") == row(run.stdout, "completed") == 300
+    assert row(run.stdout, "rescued") >= 1
+    assert row(run.stdout, "lost") == 0
+    assert "only one process may write" in run.stdout
+    assert re.search(r"killed +Process \d+, the only one, with SIGKILL", run.stdout)
+    wait_until_gone(tmp_path)
+    follow_advice(run.stdout)
+
+
+def test_the_only_process_of_a_hybrid_is_killed_and_loses_the_last_second_at_most(tmp_path: Path) -> None:
+    url = f"hybrid:///{tmp_path}/jobs.snap?interval=500ms"
+    run = demo("--files", "300", "--storage", url, "--folder", str(tmp_path / "tour"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert row(run.stdout, "acknowledged") == row(run.stdout, "completed") + row(run.stdout, "lost") == 300
+    assert row(run.stdout, "rescued") >= 1
+    words = " ".join(run.stdout.split())
+    told = re.search(r"the last 0.5 s before its process is killed: ([\d,]+) jobs. ([\d,]+) of these", words)
+    assert told is not None, run.stdout
+    assert row(run.stdout, "lost") == int(told[2].replace(",", "")) <= int(told[1].replace(",", ""))
+    wait_until_gone(tmp_path)
+    follow_advice(run.stdout)
+
+
+def test_the_account_excuses_only_what_was_acknowledged_in_the_window(tmp_path: Path) -> None:
+    async def account(late: bool) -> Audit:
+        parts = build("memory:")
+        async with parts.app as app:
+            storage, gone = (await app.here()).storage, app.ids.new()
+            window = Window(1.0, frozenset([gone] if late else []))
+            return await take_audit(storage, [gone], 1, tmp_path, window)
+
+    assert "lost" in (asyncio.run(account(late=False)).problem or "")
+    audit = asyncio.run(account(late=True))
+    assert (len(audit.lost), audit.broken) == (1, [])
+    assert "lost" not in (audit.problem or "")

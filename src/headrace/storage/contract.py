@@ -35,6 +35,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     """Whether jobs outlive the process."""
     promise: str
     """One sentence for users: what an acknowledged job survives, and what it does not."""
+    window: float = 0.0
+    """Seconds before a kill of the process in which what was acknowledged may be lost with it."""
 
 
 class Receipt(msgspec.Struct, Generic[R], frozen=True, gc=False):

@@ -55,11 +55,11 @@ class Program:
         return self._process.returncode
 
     def owns(self, pid: int) -> bool:
-        """Whether this process descends from ours. Asked before each signal: pids are used again."""
+        """Whether this process is ours or descends from it. Asked before each signal: pids are used again."""
         while pid > 1:
-            _, pid = _state_and_parent(pid)
             if pid == self.pid:
-                return True
+                return self.exit_code is None
+            _, pid = _state_and_parent(pid)
         return False
 
     async def freeze(self, pid: int) -> bool:
@@ -82,6 +82,10 @@ class Program:
         """End a process at once, as a crash would."""
         if self.owns(pid):
             os.kill(pid, signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        return await self._process.wait()
 
     async def stop(self, grace: float) -> None:
         """Ask it to end, and make it end after ``grace`` seconds. Idempotent."""

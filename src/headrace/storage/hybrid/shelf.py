@@ -53,6 +53,7 @@ class FileShelf:
             True,
             "An acknowledged job survives any failure of a handler and a clean end of the process; of a process that "
             f"is killed, or loses power, what was acknowledged in the last {self._interval:g} s may be gone.",
+            self._interval,
         )
 
     async def look(self) -> Head | None:

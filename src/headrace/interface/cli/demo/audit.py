@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from headrace.interface.cli.demo.ledger import batches
 from headrace.interface.cli.demo.symbols import Symbols, index_path
@@ -14,6 +15,17 @@ from headrace.storage.contract import Storage
 _BATCH = 500
 
 
+class Window(NamedTuple):
+    """What a storage that keeps jobs a little after it acknowledges them may have lost in a kill."""
+
+    seconds: float = 0.0
+    jobs: frozenset[str] = frozenset()
+    """Acknowledged so shortly before."""
+
+
+NOTHING = Window()
+
+
 @dataclass
 class Audit:
     """What became of each acknowledged job."""
@@ -21,6 +33,7 @@ class Audit:
     acknowledged: int
     expected: int
     """Jobs that were to be enqueued."""
+    window: Window = NOTHING
     completed: int = 0
     lost: list[str] = field(default_factory=list)
     """Acknowledged, and unknown to the store or not final."""
@@ -34,10 +47,15 @@ class Audit:
     """What the jobs returned, with their ids."""
 
     @property
+    def broken(self) -> list[str]:
+        """Lost against the storage's promise."""
+        return [job_id for job_id in self.lost if job_id not in self.window.jobs]
+
+    @property
     def problem(self) -> str | None:
         """What is not as it has to be; None where all is well."""
-        if self.lost:
-            return f"{len(self.lost):,} acknowledged jobs were lost, such as {self.lost[0]}"
+        if self.broken:
+            return f"{len(self.broken):,} acknowledged jobs were lost, such as {self.broken[0]}"
         if self.acknowledged != self.expected:
             return f"{self.acknowledged:,} jobs were acknowledged and {self.expected:,} enqueued"
         if self.unfinished:
@@ -49,9 +67,11 @@ class Audit:
         return None
 
 
-async def take_audit(storage: Storage, ids: Sequence[str], expected: int, folder: Path) -> Audit:
+async def take_audit(
+    storage: Storage, ids: Sequence[str], expected: int, folder: Path, window: Window = NOTHING
+) -> Audit:
     """Ask the store for each id of the ledger."""
-    audit = Audit(acknowledged=len(set(ids)), expected=expected)
+    audit = Audit(acknowledged=len(set(ids)), expected=expected, window=window)
     for batch in batches(list(dict.fromkeys(ids)), _BATCH):
         for job_id, job in zip(batch, await storage.get(batch), strict=True):
             _enter(audit, job_id, job, folder)

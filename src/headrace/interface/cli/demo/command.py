@@ -14,6 +14,7 @@ from headrace.interface.cli.demo.audit import Audit
 from headrace.interface.cli.demo.course import Course, Plan
 from headrace.interface.cli.demo.report import print_next, print_report
 from headrace.interface.cli.demo.screen import Screen
+from headrace.interface.cli.demo.sole_course import SoleCourse
 from headrace.interface.cli.demo.sources import find_sources
 from headrace.interface.cli.demo.symbols import FOLDER
 from headrace.interface.cli.demo.tasks import build
@@ -34,7 +35,12 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Where everything is written. Default: a new temporary folder. It is kept.")
     ] = None,
-    processes: Annotated[int, typer.Option(min=2, max=64, help="Worker processes. One of them is killed.")] = 2,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=2, max=64, help="Worker processes, one of which is killed; where only one may write there is one."
+        ),
+    ] = 2,
 ) -> None:
     """A guided tour: index real Python files with real workers, kill one of them, and account for every job."""
     if storage is not None:
@@ -65,11 +71,12 @@ async def _present(plan: Plan, screen: Screen) -> str | None:
     async with parts.app as app:
         storage = (await app.here()).storage
         can = storage.capabilities
-        if can.processes == "one":
-            raise UsageError(f"{redact(plan.url)} serves one process only, and the demo kills one of several")
+        if not can.durable:
+            raise UsageError(f"{redact(plan.url)} keeps nothing that outlives its process, and the demo kills it")
         screen.step("storage", f"{redact(plan.url)}\n{can.promise}")
+        course = SoleCourse if can.processes == "one" else Course
         with screen:
-            audit: Audit = await Course(plan, parts, storage, screen).run()
+            audit: Audit = await course(plan, parts, storage, screen).run()
     print_report(screen, audit, app.clock.monotonic() - began)
     print_next(screen, audit, plan.url, plan.folder)
     return audit.problem

@@ -1,14 +1,15 @@
 """The course of the demo: workers start, jobs come in, one worker dies, all is done, all is counted."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.interface.cli.demo.audit import Audit, take_audit
-from headrace.interface.cli.demo.ledger import Ledger, read_ledger
-from headrace.interface.cli.demo.patience import AWAY, Patience
+from headrace.interface.cli.demo.ledger import LEDGER, Ledger, read_ledger
+from headrace.interface.cli.demo.patience import AWAY, STALLED, Patience
+from headrace.interface.cli.demo.planning import Planned
 from headrace.interface.cli.demo.producer import Producer
 from headrace.interface.cli.demo.screen import Screen
 from headrace.interface.cli.demo.tasks import LEASE, QUEUE, Parts
@@ -17,9 +18,8 @@ from headrace.model.state import FINAL
 from headrace.storage.contract import Storage
 
 _LOOK = 0.05
-_STALLED = 45.0
-"""Seconds without any job done after which the demo gives up; a rescue takes five."""
-_KILL_AT = 1 / 3
+KILL_AT = 1 / 3
+"""How much is done when the kill comes."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,14 @@ class Plan:
     sources: Sequence[str]
     processes: int
 
+    def planned(self, new_id: Callable[[], str]) -> Sequence[Planned]:
+        """The jobs to be enqueued."""
+        return [Planned(new_id(), source) for source in self.sources]
+
     @property
     def ledger(self) -> Path:
         """Where acknowledged ids are written."""
-        return self.folder / "acknowledged.txt"
+        return self.folder / LEDGER
 
 
 class Course:
@@ -43,7 +47,7 @@ class Course:
     def __init__(self, plan: Plan, parts: Parts, storage: Storage, screen: Screen) -> None:
         self._plan, self._parts, self._storage, self._screen = plan, parts, storage, screen
         self._clock = parts.app.clock
-        self._patience = Patience(self._clock, screen, _STALLED)
+        self._patience = Patience(self._clock, screen, STALLED)
         self._total = len(plan.sources)
         """Jobs to be done, those included that an earlier run left on this storage."""
         self._before = 0
@@ -73,7 +77,7 @@ class Course:
 
     async def _work(self, workforce: Workforce, ledger: Ledger) -> None:
         producer = Producer(self._parts, self._plan.folder, ledger, self._patience)
-        producing = asyncio.ensure_future(producer.run(self._plan.sources))
+        producing = asyncio.ensure_future(producer.run(self._plan.planned(self._parts.app.ids.new)))
         told = False
         try:
             while not (producing.done() and await self._is_over()):
@@ -86,7 +90,7 @@ class Course:
                 await self._clock.sleep(_LOOK)
             await self._tell_rescue()
         except TimeoutError:
-            raise DemoStopped(f"the storage has not answered for {_STALLED:.0f} s") from None
+            raise DemoStopped(f"the storage has not answered for {STALLED:.0f} s") from None
         finally:
             producing.cancel()
             with suppress(asyncio.CancelledError):
@@ -101,10 +105,10 @@ class Course:
         done, left = await self._count()
         self._note(done - self._before)
         now = self._clock.monotonic()
-        if now - self._done_at > _STALLED:
-            raise DemoStopped(f"no job was done for {_STALLED:.0f} s; {left:,} are left")
+        if now - self._done_at > STALLED:
+            raise DemoStopped(f"no job was done for {STALLED:.0f} s; {left:,} are left")
         self._screen.advance(self._done, self._total, now)
-        if self._casualty is None and self._done >= self._total * _KILL_AT:
+        if self._casualty is None and self._done >= self._total * KILL_AT:
             with suppress(*AWAY):  # the storage is away: later
                 self._casualty = await workforce.kill_one(self._storage, ledger, now)
             if self._casualty is not None:
@@ -119,7 +123,7 @@ class Course:
     async def _count(self) -> tuple[int, int]:
         """Final jobs in the demo's queue, and those that are not."""
         done = left = 0
-        async with asyncio.timeout(_STALLED):
+        async with asyncio.timeout(STALLED):
             counts = await self._patience.ask(self._storage.count)
         for (queue, state), count in counts.items():
             if queue == QUEUE and state in FINAL:

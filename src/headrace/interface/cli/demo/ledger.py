@@ -4,19 +4,23 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+T = TypeVar("T")
 _SYNC_EVERY = 100
+LEDGER = "acknowledged.txt"
+"""Its name in the demo's folder."""
 
 
 class Ledger:
     """Appends ids, each only after its acknowledgement."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
+        """``goes_on``: keeps what an earlier process has written."""
         self.path = path
-        self._ids: set[str] = set()
+        self._ids: set[str] = set(read_ledger(path)) if goes_on and path.exists() else set()
         self._unsynced = 0
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o644)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if goes_on else os.O_TRUNC), 0o644)
 
     def append(self, ids: Sequence[str]) -> None:
         """One write: a crash in between leaves whole lines."""
@@ -51,6 +55,6 @@ def read_ledger(path: Path) -> Sequence[str]:
     return path.read_text().split()
 
 
-def batches(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+def batches(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     """``items`` in order, at most ``size`` at a time."""
     return (items[start : start + size] for start in range(0, len(items), size))

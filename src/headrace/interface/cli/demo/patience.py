@@ -11,6 +11,8 @@ from headrace.system.clock import Clock
 T = TypeVar("T")
 AWAY = (StoreError, EnqueueUnknown)
 """What is raised then."""
+STALLED = 45.0
+"""Seconds without an answer, or without any job done, after which the demo gives up; a rescue takes five."""
 _PAUSE = 0.2
 
 

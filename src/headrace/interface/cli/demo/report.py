@@ -21,6 +21,8 @@ _WIDTH = 76
 def print_report(screen: Screen, audit: Audit, seconds: float) -> None:
     """The account first, then what the work brought."""
     screen.show(f"The account, after {seconds:.1f} s", _account(audit))
+    if audit.window.seconds:
+        _print_window(screen, audit)
     symbols = [one for _, one in audit.symbols]
     total, lines = sum(one.total for one in symbols), sum(one.lines for one in symbols)
     screen.show(
@@ -42,6 +44,17 @@ def print_next(screen: Screen, audit: Audit, url: str, folder: Path) -> None:
     screen.show(f"All is kept in {folder}")
 
 
+def _print_window(screen: Screen, audit: Audit) -> None:
+    """What the storage does not promise, and what that came to."""
+    seconds, jobs = audit.window
+    screen.step(
+        "window",
+        f"This storage may lose what it acknowledged in the last {seconds:g} s before its process is killed: "
+        f"{len(jobs):,} jobs. {len(audit.lost) - len(audit.broken):,} of these are gone; of those acknowledged "
+        f"earlier, {len(audit.broken):,}.",
+    )
+
+
 def _account(audit: Audit) -> Table:
     table = Table(min_width=_WIDTH)
     table.add_column("jobs")
@@ -52,7 +65,7 @@ def _account(audit: Audit) -> Table:
     style = "green" if audit.rescued else "red"
     table.add_row("rescued", f"[{style}]{len(audit.rescued):,}[/]", "completed after the crash of their worker")
     table.add_row("dead or cancelled", f"{len(audit.unfinished):,}", "the store")
-    style = "bold red" if audit.lost else "bold green"
+    style = "bold red" if audit.broken else "bold yellow" if audit.lost else "bold green"
     table.add_row(f"[{style}]lost[/]", f"[{style}]{len(audit.lost):,}[/]", "acknowledged, but unknown or not final")
     return table
 

@@ -63,8 +63,7 @@ class Workforce:
     def check(self) -> None:
         """DemoStopped where the workers are gone."""
         if self._program.exit_code is not None:
-            tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
-            raise DemoStopped(f"the workers ended, exit code {self._program.exit_code}. Their last words:\n{tail}")
+            raise DemoStopped(f"the workers ended, exit code {self._program.exit_code}.{last_words(self._log)}")
 
     async def kill_one(self, storage: Storage, acknowledged: Container[str], now: float) -> Casualty | None:
         """SIGKILL for a child that runs acknowledged jobs; None where none does at this moment.
@@ -89,6 +88,12 @@ class Workforce:
     async def stop(self) -> None:
         """Returns when all its processes have ended."""
         await self._program.stop(_GRACE)
+
+
+def last_words(log: Path) -> str:
+    """The end of what was printed, to follow a sentence."""
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
+    return f" The last words:\n{tail}" if tail else ""
 
 
 def command(processes: int) -> str:
