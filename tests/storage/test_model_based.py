@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine
-from pair import Pair
+from pair import ALL, Pair
 from postgres_on_a_clock import empty_store, make_store, storage_on
 
 from headrace.storage.contract import Storage
+from headrace.storage.hybrid import hybrid_storage
+from headrace.storage.objectstore import object_storage
+from headrace.storage.objectstore.place import read_place
 from headrace.storage.sqlite.storage import SqliteStorage
 
 CHOSEN = os.environ.get("HEADRACE_EXAMPLES")
@@ -40,6 +43,30 @@ class MemoryAndPostgres(Pair):
         return storage_on(self.url, self.clock)
 
 
+class MemoryAndHybrid(Pair):
+    """Besides: what comes back out of the file is what was there."""
+
+    def make_other(self) -> Storage:
+        self.folder = tempfile.TemporaryDirectory()
+        return self.open_other()
+
+    def open_other(self) -> Storage:
+        return hybrid_storage(Path(self.folder.name) / "jobs.snap", clock=self.clock)
+
+    def teardown(self) -> None:
+        self.runner.run(self.other.close())
+        self.other = self.open_other()
+        self.runner.run(self.other.open())
+        self.both(lambda storage: storage.dump(limit=ALL))
+        super().teardown()
+        self.folder.cleanup()
+
+
+class MemoryAndObjects(MemoryAndHybrid):
+    def open_other(self) -> Storage:
+        return object_storage(read_place(f"file://{self.folder.name}/jobs"), clock=self.clock)
+
+
 @pytest.fixture(scope="module")
 def store_for_pairs(postgres_url: str) -> None:
     """A store whose clock tests move."""
@@ -62,4 +89,6 @@ def _case(machine: type[RuleBasedStateMachine]) -> type:
 
 _long = pytest.mark.timeout(1_200)  # shrinking a failure takes its time
 TestMemoryAndSqlite = _long(_case(MemoryAndSqlite))
+TestMemoryAndHybrid = _long(_case(MemoryAndHybrid))
+TestMemoryAndObjects = _long(_case(MemoryAndObjects))
 TestMemoryAndPostgres = pytest.mark.usefixtures("store_for_pairs")(_long(_case(MemoryAndPostgres)))
