@@ -10,7 +10,8 @@ from later_versions import NEXT, next_storage, opened, steps, storage
 
 from headrace import Headrace
 from headrace.model.change import Change, In, Patch
-from headrace.model.errors import NotPermitted
+from headrace.model.errors import NotPermitted, StoreMoved
+from headrace.model.mark import Mark, Role
 from headrace.model.record import Expect, Put
 from headrace.model.state import FINAL, State
 from headrace.model.timeline import Entry
@@ -167,3 +168,23 @@ def test_an_owner_who_is_no_superuser_can_do_it_all(fresh_postgres: str, postgre
     finally:
         postgres_server.run_sql(f"REASSIGN OWNED BY {boss} TO CURRENT_USER; DROP OWNED BY {boss}", database)
         postgres_server.run_sql(f"DROP ROLE {boss}")
+
+
+def test_only_the_owner_moves_a_store_and_all_others_are_stopped(urls: Urls) -> None:
+    mark = Mark(Role.SOURCE, "elsewhere", "m")
+
+    async def move() -> None:
+        for role in ("worker", "producer", "reader"):
+            async with opened(storage(urls[role])) as other:
+                with pytest.raises(NotPermitted):
+                    await other.mark(mark)
+        async with opened(storage(urls["admin"])) as owner:
+            await owner.mark(mark)
+            for role in ("worker", "producer"):
+                async with opened(storage(urls[role])) as other:
+                    assert await other.marked() == mark
+                    with pytest.raises(StoreMoved):
+                        await other.put([Put("kv", "x", "1")])
+            await owner.mark(None)
+
+    asyncio.run(move())
