@@ -15,7 +15,7 @@ from headrace.storage.moving import END, Rows
 from headrace.system.clock import Clock
 
 PAGE = 4_000
-"""Rows to a step, where they are small: from SQLite to Postgres 500 gave 22,000 a second, and 4,000 give 33,000. Where
+"""Rows to a step, where they are small: from SQLite to Postgres 500 gave 22,000 a second, and 4,000 give 30,000. Where
 they are large, a storage ends the page sooner."""
 
 

@@ -7,7 +7,7 @@
 -- The variables, and what the roles are for:
 --
 --   schema    headrace            the schema of the store, as in ?schema= of its URL
---   admin     headrace_admin      owns what is in it: headrace migrate
+--   admin     headrace_admin      owns what is in it: headrace migrate, headrace move
 --   worker    headrace_worker     runs jobs, and steers them; no change of the schema
 --   producer  headrace_producer   enqueues, keeps records, reads jobs and results; can't change a job that is there
 --   reader    headrace_reader     looks
