@@ -24,6 +24,7 @@ from headrace.model.store_errors import (
     StoreMoved as StoreMoved,
     StoreOwned as StoreOwned,
     StoreReadOnly as StoreReadOnly,
+    StoreTaken as StoreTaken,
     StoreUnreachable as StoreUnreachable,
     UnsafeBucket as UnsafeBucket,
     UnsafeFilesystem as UnsafeFilesystem,

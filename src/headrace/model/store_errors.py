@@ -152,6 +152,17 @@ class StoreOwned(StoreError):
         self.where, self.host, self.pid, self.since = where, host, pid, since
 
 
+class StoreTaken(StoreError):
+    """This process owned a one-process store until another took it over, and can't be the owner again."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(
+            f"{where} was taken over by another process{why}; this one writes nothing there any more, and what it had "
+            "not acknowledged is lost; start it anew"
+        )
+        self.where = where
+
+
 class StoreMoved(StoreError):
     """The store was moved to another, or is at one end of a move: it can be read, and no one else may write to it."""
 

@@ -15,6 +15,7 @@ from headrace.model.errors import (
     StoreError,
     StoreFull,
     StoreReadOnly,
+    StoreTaken,
     StoreUnreachable,
 )
 from headrace.storage.journal.changes import Changes, Noted, pack, split
@@ -135,9 +136,9 @@ class Keeper:
         try:
             head = await self._shelf.look()
         except StoreError as error:
-            return error
+            return StoreTaken(self._shelf.where, f" (which one can't be seen: {error})")
         if head is None or head.owner is None:
-            return StoreUnreachable(self._shelf.where, "another process has taken it over, and left it")
+            return StoreTaken(self._shelf.where, ", which has left since")
         return owned_by(self._shelf.where, head.owner)
 
     async def _rest(self) -> None:
