@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Self, TypeVar
 
-from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown, WrongLoop
+from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown, StoreUnreachable, WrongLoop
 from headrace.model.job import NewJob
 from headrace.model.record import Put
 from headrace.storage.contract import Beat, Capabilities, Holding, Listener, Receipt
@@ -88,7 +88,10 @@ class JournaledStorage(Operations):
         """Never of what may still be lost."""
         house = self._entered()
         if house.owned is not None:
-            return await self._write(run, moves=True)
+            try:
+                return await self._write(run, moves=True)
+            except AnswerLost as error:
+                raise StoreUnreachable(error.where, error.why) from error
         image = await house.ask(house.image)
         with image.store.lock:
             return run(image.store)
