@@ -21,6 +21,7 @@ from headrace.model.record import Put, Record
 from headrace.model.state import FINAL, WAITING, State
 from headrace.model.timeline import Entry
 from headrace.storage.moving import Row, Rows
+from headrace.storage.survival import Fate, Survival
 
 R = TypeVar("R")
 
@@ -31,12 +32,23 @@ class Capabilities(msgspec.Struct, frozen=True):
     name: str
     processes: Literal["many", "one"]
     """How many processes may write."""
-    durable: bool
-    """Whether jobs outlive the process."""
-    promise: str
-    """One sentence for users: what an acknowledged job survives, and what it does not."""
-    window: float = 0.0
-    """Seconds before a kill of the process in which what was acknowledged may be lost with it."""
+    survival: Survival
+    """What an acknowledged job survives, and what it does not."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether jobs outlive the process."""
+        return self.survival.kill is not Fate.LOST
+
+    @property
+    def promise(self) -> str:
+        """The survival in words, for users."""
+        return self.survival.promise
+
+    @property
+    def window(self) -> float:
+        """Seconds before a kill of the process in which what was acknowledged may be lost with it."""
+        return self.survival.window if self.survival.kill is Fate.LAST else 0.0
 
 
 class Receipt(msgspec.Struct, Generic[R], frozen=True, gc=False):

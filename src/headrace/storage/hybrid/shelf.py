@@ -15,6 +15,7 @@ from headrace.storage.sqlite.connecting import APPLICATION_ID as OF_SQLITE
 from headrace.storage.sqlite.connecting import connect_reader, open_connection
 from headrace.storage.sqlite.faults import breaks_connection, translated, translated_os
 from headrace.storage.sqlite.migrating import create
+from headrace.storage.survival import Fate, Survival
 
 T = TypeVar("T")
 
@@ -36,7 +37,12 @@ class FileShelf:
 
     def __init__(self, path: str, interval: float, *, filesystem_checked: bool) -> None:
         self._path = path
-        self._interval = interval
+        self._survival = Survival(
+            acknowledged="in the memory of the process, and in the file an interval later",
+            kill=Fate.LAST,
+            power=Fate.LAST,
+            window=interval,
+        )
         self._filesystem_checked = filesystem_checked
         self._connection: sqlite3.Connection | None = None
         self._token: str | None = None
@@ -47,14 +53,7 @@ class FileShelf:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            "hybrid",
-            "one",
-            True,
-            "An acknowledged job survives any failure of a handler and a clean end of the process; of a process that "
-            f"is killed, or loses power, what was acknowledged in the last {self._interval:g} s may be gone.",
-            self._interval,
-        )
+        return Capabilities("hybrid", "one", self._survival)
 
     async def look(self) -> Head | None:
         return self._within(lambda: self._look() if self._is_there() else None)

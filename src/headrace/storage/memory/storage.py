@@ -11,15 +11,17 @@ from headrace.storage.memory import moving
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.operations import Operations
 from headrace.storage.memory.store import Store
+from headrace.storage.survival import Fate, Survival
 from headrace.system.clock import Clock, SystemClock
 
 T = TypeVar("T")
 
 _CAPABILITIES = Capabilities(
-    name="memory",
-    processes="one",
-    durable=False,
-    promise="An acknowledged job survives any failure of a handler, and nothing that ends the process.",
+    "memory",
+    "one",
+    Survival(
+        acknowledged="in the memory of the process", end=Fate.LOST, kill=Fate.LOST, power=Fate.LOST, machine=Fate.LOST
+    ),
 )
 
 

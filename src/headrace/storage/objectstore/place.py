@@ -6,14 +6,15 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from headrace.model.errors import ForeignStore, InvalidURL, StoreUnreachable
+from headrace.storage.survival import Fate, Survival
 
-_IN_A_BUCKET = (
-    "An acknowledged job survives the end of the process and the loss of its machine, as long as the bucket keeps what "
-    "it has acknowledged."
+_IN_A_BUCKET = Survival(
+    acknowledged="in the bucket", machine=Fate.KEPT, provided="the bucket keeps what it has acknowledged"
 )
-_ON_DISK = (
-    "An acknowledged job survives the end of the process; the last ones before a loss of power may be gone, and the "
-    "store with them: SlateDB does not sync local files."
+_ON_DISK = Survival(
+    acknowledged="with the operating system",
+    power=Fate.LOST,
+    but="SlateDB does not sync local files: a loss of power may damage the whole store.",
 )
 _OWN = frozenset({"manifest", "wal", "compacted", "compactions", "gc"})
 """What SlateDB makes in its folder."""
@@ -32,7 +33,7 @@ class Place(msgspec.Struct, frozen=True):
     """On the local disk."""
 
     @property
-    def promise(self) -> str:
+    def survival(self) -> Survival:
         """What an acknowledged job survives."""
         return _IN_A_BUCKET if self.folder is None else _ON_DISK
 

@@ -45,7 +45,7 @@ class BucketShelf:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities("objectstore", "one", True, self._place.promise)
+        return Capabilities("objectstore", "one", self._place.survival)
 
     async def look(self) -> Head | None:
         if self._writer is not None:

@@ -19,14 +19,17 @@ from headrace.storage.postgres.schema import MIGRATIONS, Step
 from headrace.storage.postgres.settings import Settings
 from headrace.storage.postgres.statement import Statement, Steps
 from headrace.storage.postgres.telling import Latest, Told
+from headrace.storage.survival import Fate, Survival
 from headrace.system.clock import Clock, SystemClock
 from headrace.system.ids import jitter_source
 
 T = TypeVar("T")
 
-_PROMISE = (
-    "An acknowledged job survives the end of any process, and a crash of the server, as far as its disk keeps what it "
-    "has synced; a failover to a replica that lags may lose the last ones."
+_SURVIVAL = Survival(
+    acknowledged="committed by the server, and synced to its disk",
+    machine=Fate.KEPT,
+    provided="the server's disk keeps what it has synced",
+    but="That holds through a crash of the server, too; a failover to a replica that lags may lose the last ones.",
 )
 
 
@@ -61,7 +64,7 @@ class Handle:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities("postgres", "many", True, _PROMISE)
+        return Capabilities("postgres", "many", _SURVIVAL)
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()

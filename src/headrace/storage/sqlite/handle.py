@@ -14,14 +14,14 @@ from headrace.storage.sqlite.moments import Moments
 from headrace.storage.sqlite.operation import Errand, Operation
 from headrace.storage.sqlite.store import Settings, Store
 from headrace.storage.sqlite.transaction import Transaction
+from headrace.storage.survival import Fate, Survival
 from headrace.system.clock import Clock, SystemClock
 
 T = TypeVar("T")
 
-_PROMISE = {
-    "full": "An acknowledged job survives the end of the process and the loss of power, as far as the disk keeps "
-    "what it has synced.",
-    "normal": "An acknowledged job survives the end of the process; the last ones before a loss of power may be gone.",
+_SURVIVAL = {
+    "full": Survival(acknowledged="committed, and synced to the disk", provided="the disk keeps what it has synced"),
+    "normal": Survival(acknowledged="committed, and with the operating system", power=Fate.LAST),
 }
 
 
@@ -42,7 +42,7 @@ class Handle:
         moments: Moments | None = None,
     ) -> None:
         self._path = os.path.abspath(os.fspath(path))
-        if durability not in _PROMISE:
+        if durability not in _SURVIVAL:
             raise InvalidOption("durability", durability, "it must be full or normal")
         self._durability = durability
         self._settings = Settings(durability == "full", auto_migrate, patience, filesystem_checked, read_only, adopts)
@@ -58,7 +58,7 @@ class Handle:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities("sqlite", "many", True, _PROMISE[self._durability])
+        return Capabilities("sqlite", "many", _SURVIVAL[self._durability])
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()

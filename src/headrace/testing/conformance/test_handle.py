@@ -1,6 +1,7 @@
 """Handles: open, close, migrate, sibling, capabilities and the clock."""
 
 from headrace.model.errors import WrongLoop
+from headrace.storage.survival import EVENTS, Fate
 from headrace.system.machine import SystemSpawn
 from headrace.testing.conformance.family import Family
 from headrace.testing.conformance.stage import Stage
@@ -11,7 +12,12 @@ class TestHandle(Family):
         capabilities = stage.storage.capabilities
         assert capabilities.name
         assert capabilities.processes in ("many", "one")
-        assert capabilities.promise.endswith(".")
+        assert capabilities.survival.acknowledged
+        assert capabilities.promise.startswith("An acknowledged job survives the failure of a handler")
+
+    async def test_what_is_worse_is_survived_no_better(self, stage: Stage) -> None:
+        fates = [getattr(stage.storage.capabilities.survival, event) for event in EVENTS]
+        assert fates == sorted(fates, key=list(Fate).index)
 
     async def test_open_is_idempotent(self, stage: Stage) -> None:
         job_id = await stage.enqueue()
