@@ -13,6 +13,7 @@ from headrace.storage.journal.changes import unpack
 from headrace.storage.journal.house import Settings
 from headrace.storage.journal.shelf import Fenced, Head
 from headrace.storage.journal.storage import JournaledStorage
+from headrace.storage.survival import Survival
 from headrace.system.clock import Clock, SystemClock
 from headrace.system.ids import Ids
 from headrace.system.machine import SystemSpawn
@@ -131,7 +132,7 @@ class PlayedShelf:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities("played", "one", True, "Nothing.")
+        return Capabilities("played", "one", Survival(acknowledged="there"))
 
     async def look(self) -> Head | None:
         self.vault.looks += 1
