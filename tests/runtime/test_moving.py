@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from headrace.model import lifecycle
 from headrace.model.errors import AnswerLost, MoveFailed, MoveRefused, StoreMoved, StoreUnreachable
@@ -169,6 +170,31 @@ async def test_a_second_time_there_is_nothing_to_do(stage: Stage) -> None:
     moved = await stage.run()
     assert (moved.step, moved.carried, moved.census) == (Step.NOTHING, 0, None)
     assert (await stage.target.get([job_id]))[0] is not None
+
+
+async def test_what_a_storage_lost_with_its_process_goes_over_again(stage: Stage) -> None:
+    """The source says that it was moved, and the target is as it was a moment before."""
+    before = await rows_of(stage.source)
+
+    def stop(_: int) -> None:
+        raise StoreUnreachable("the store", "cut")
+
+    with pytest.raises(StoreUnreachable):
+        await stage.move().run(stop)
+    mark = await stage.source.marked()
+    assert mark is not None
+    await stage.source.mark(replace(mark, progress=Progress.MOVED))
+    moved = await stage.run()
+    assert (moved.step, moved.carried) == (Step.FINISH, len(before) - 4)
+    assert await rows_of(stage.target) == before
+
+
+async def test_a_target_that_is_gone_is_not_taken_for_one_that_is_done(stage: Stage) -> None:
+    await stage.run()
+    stage.target = MemoryStorage(stage.clock)
+    await stage.target.open()
+    with pytest.raises(MoveRefused, match="was moved to B, and that is empty now: restore it"):
+        await stage.run()
 
 
 async def test_two_at_once_move_it_once(stage: Stage) -> None:

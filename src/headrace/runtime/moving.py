@@ -58,10 +58,11 @@ class Move:
         its, theirs = await self._marks()
         step = next_step(self._source.name, its, self._target.name, theirs)
         if step is Step.NOTHING:
+            await self._refuse_loss()
             return Moved(None, self._clock.monotonic() - began, 0, step)
         if step is Step.BEGIN:
             await self._begin(theirs)
-        carried = await self._carry(tell) if step in (Step.BEGIN, Step.CARRY) else 0
+        carried = await self._carry(tell)
         census = await self._compare()
         await self._finish()
         return Moved(census, self._clock.monotonic() - began, carried, step)
@@ -99,13 +100,22 @@ class Move:
             )
 
     async def _refuse_rows(self) -> None:
-        if (await self._target.storage.dump(limit=1)).rows:
+        if not await _is_empty(self._target.storage):
             raise MoveRefused(f"{self._target.name} is not empty: name a store that is, or a new one")
+
+    async def _refuse_loss(self) -> None:
+        """Of a move that was finished: what was moved is still there."""
+        if await _is_empty(self._target.storage) and not await _is_empty(self._source.storage):
+            raise MoveRefused(
+                f"{self._source.name} was moved to {self._target.name}, and that is empty now: restore it; or take the "
+                "old one back into use, as it was, with headrace move --undo"
+            )
 
     # --- carry -------------------------------------------------------------------------------------------------------
 
     async def _carry(self, tell: Tell) -> int:
-        """The next page is read while the last is written."""
+        """The next page is read while the last is written. From the target's cursor on, which is behind all once it is
+        done, unless a storage that keeps its last writes for a moment has lost them with its process."""
         mark = await self._target.storage.marked()
         cursor = None if mark is None else mark.cursor
         carried = 0
@@ -144,6 +154,10 @@ class Move:
         await self._target.storage.mark(None)
 
 
+async def _is_empty(storage: Storage) -> bool:
+    return not (await storage.dump(limit=1)).rows
+
+
 async def take_census(storage: Storage) -> Census:
     """Of all rows, page by page."""
     census = Census()
@@ -167,7 +181,7 @@ async def take_back(end: End) -> Mark:
     mark = await end.storage.marked()
     if mark is None:
         raise MoveRefused(f"{end.name} is not marked: it was not moved, and is in use")
-    if mark.role is Role.TARGET and (await end.storage.dump(limit=1)).rows:
+    if mark.role is Role.TARGET and not await _is_empty(end.storage):
         raise MoveRefused(
             f"{end.name} holds jobs of {mark.other}, which would run twice: finish the move, or take {mark.other} back "
             "into use and remove this one"

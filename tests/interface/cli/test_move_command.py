@@ -74,6 +74,7 @@ def test_the_old_store_names_the_new_one(filled: Shell) -> None:
     assert ran.code == 4
     assert f"was moved to sqlite:///{filled.folder}/new.db, and takes nothing any more" in ran.err
     assert filled("jobs", "--storage", OLD).code == 0
+    assert "warning: it was moved to sqlite:///" in filled("doctor", "--storage", OLD).out
     with sqlite3.connect(filled.folder / "jobs.db") as connection, pytest.raises(sqlite3.IntegrityError):
         connection.execute("UPDATE jobs SET priority = 1")
 

@@ -13,6 +13,7 @@ from headrace.interface.cli.applications import file_of, is_postgres, load_app, 
 from headrace.interface.cli.exits import UsageError
 from headrace.interface.cli.output import Json, moment, plural
 from headrace.model.errors import HeadraceError, SchemaTooNew, SchemaTooOld
+from headrace.model.mark import refusal
 from headrace.model.state import State
 from headrace.storage.contract import Filter, Storage
 from headrace.storage.opening import open_url
@@ -123,6 +124,9 @@ async def _examine_store(app: Headrace, store: Storage, found: Diagnosis) -> Non
         skew = abs(now - app.clock.wall())
         if skew > _SKEW:
             found.warnings.append(f"this machine's clock and the store's differ by {skew / 1000:.0f} s")
+        mark = await store.marked()
+        if mark is not None:
+            found.warnings.append(f"it {refusal(mark)}")
         newest = (await store.find(Filter(), limit=1)).jobs
         ahead = newest[0].enqueued_at - now if newest else 0
         if ahead > _SKEW:

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import typer
 
@@ -20,6 +20,9 @@ from headrace.model.errors import StoreError
 from headrace.model.moving import Step
 from headrace.runtime.moving import End, Move, Moved, take_back
 from headrace.storage.opening import open_url
+
+_FILES = ("sqlite", "hybrid", "file")
+"""Schemes of URLs that name a place in the file system."""
 
 Source = Annotated[str, typer.Argument(metavar="SRC", help="The store to be moved, as a URL or as module:app.")]
 Target = Annotated[
@@ -105,9 +108,9 @@ def _durable(url: str) -> str:
 def name_of(app: Headrace) -> str:
     """The store itself, whatever else its URL asks for: the same for the same one, and without a password."""
     url = app.config.url
-    path = file_of(url)
-    if path is not None:
-        return f"sqlite:///{os.path.realpath(path)}"
+    parts = urlsplit(url)
+    if parts.scheme in _FILES:
+        return f"{parts.scheme}:///{os.path.realpath(unquote(parts.path[1:]))}"
     bare, _, query = url_of(app).partition("?")
     schema = dict(parse_qsl(query)).get("schema")
     return f"{bare}?schema={schema}" if schema and is_postgres(url) else bare

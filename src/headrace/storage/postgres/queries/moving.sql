@@ -87,9 +87,9 @@ DELETE FROM {schema}.records WHERE kind = 'mark' AND name = 'store';
 SELECT set_config('headrace.loading', 'yes', true);
 
 -- name: hurry
--- Less than the second after which the server would end one of two that wait for each other: whoever comes after this
--- waits behind it.
-SET LOCAL lock_timeout = 700;
+-- Whoever comes after this waits behind it. More than the second after which the server looks who waits for whom, for
+-- only then does an autovacuum give way.
+SET LOCAL lock_timeout = 1500;
 
 -- name: stop
 -- In the order in which all others lock. What was let through ends first; what comes later finds the triggers.
