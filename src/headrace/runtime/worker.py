@@ -64,9 +64,7 @@ class Worker:
         settings: Settings,
         around: Surroundings,
     ) -> None:
-        self.id = worker_id
-        self.refusal = Refusal(around.report)
-        """Of the store, where it takes nothing from this worker any more."""
+        self.id, self.refusal = worker_id, Refusal(around.report)
         around = structs.replace(around, report=self.refusal.report)
         self._slots, self._storage, self._settings, self._around = slots, storage, settings, around
         self._narrator = Narrator(around.bus, around.clock, worker_id)
@@ -81,8 +79,7 @@ class Worker:
         )
         self._notebook = WorkerNotebook(storage, around.clock, self._wake_notes)
         self._notes = Loop("notes", self._notebook.step, around.entropy, around.report)
-        self._company = around.company or Company()
-        self._limiter = Limiter(storage, around.clock)
+        self._company, self._limiter = around.company or Company(), Limiter(storage, around.clock)
         self._sharer = Sharer(worker_id, storage, slots, self._look_again)
         self._settler = Settler(settings, around, self._notebook)
         self._readback = self._make_readback()
@@ -97,8 +94,7 @@ class Worker:
         self._yielding: asyncio.Task[None] | None = None
         self._heart: Heart | None = None
         self._beating: Hosted | None = None
-        self._hurry, self._stopped = asyncio.Event(), False
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._hurry, self._stopped = asyncio.get_running_loop(), asyncio.Event(), False
 
     def _make_producer(self, registry: Registry) -> Producer:
         storage, settings, around = self._storage, self._settings, self._around
