@@ -5,13 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from headrace.interface.app import Headrace
 from headrace.interface.cli.exits import UsageError
 from headrace.interface.config import DEFAULT_URL
 from headrace.model.errors import StoreUnreachable
-from headrace.storage.opening import redact
+from headrace.storage.opening import open_url, redact
+
+if TYPE_CHECKING:
+    from headrace.storage.journal.storage import JournaledStorage
 
 
 def load_app(reference: str, imports: Sequence[str] = ()) -> Headrace:
@@ -52,20 +56,28 @@ def _apps_of(module_name: str) -> str:
 def open_app(reference: str | None, storage: str | None, *, creates: bool = False) -> Headrace:
     """The app named, else one on the storage URL given, else on ``HEADRACE_URL``; nothing is opened yet.
 
-    A store in this command's own memory is refused, and so is, unless the command ``creates`` one, a file or a schema
-    that isn't there: a mistyped path should not look like an empty store.
+    A store in this command's own memory is refused, and so is, unless the command ``creates`` one, a store that isn't
+    there: a mistyped path should not look like an empty one.
     """
     if reference is not None and storage is not None:
         raise UsageError("give module:app or --storage, not both: an app knows its own storage")
     app = Headrace(storage) if reference is None else load_app(reference)
     refuse_memory(app)
     if not creates:
-        path = file_of(app.config.url)
+        path = file_of(app.config.url) or snapshot_of(app.config.url)
         if path is not None and not os.path.exists(path):
             raise StoreUnreachable(path, f"there is no such file{_hint(reference, storage)}")
+        if is_bucket(app.config.url):
+            _check_bucket(app)
         if is_postgres(app.config.url):
             _check_schema(app)
     return app
+
+
+def _check_bucket(app: Headrace) -> None:
+    store = journal_of(app)
+    if not asyncio.run(store.is_there()):
+        raise StoreUnreachable(store.where, "there is no store; the first enqueue or worker makes one")
 
 
 def _check_schema(app: Headrace) -> None:
@@ -96,6 +108,26 @@ def file_of(url: str) -> str | None:
     """The file behind a URL, where it names one."""
     parts = urlsplit(url)
     return unquote(parts.path[1:]) if parts.scheme == "sqlite" else None
+
+
+def snapshot_of(url: str) -> str | None:
+    """The file of a hybrid store."""
+    parts = urlsplit(url)
+    return unquote(parts.path[1:]) if parts.scheme == "hybrid" else None
+
+
+def is_bucket(url: str) -> bool:
+    """Whether a URL leads to object storage."""
+    return urlsplit(url).scheme in ("s3", "gs", "az", "file")
+
+
+def journal_of(app: Headrace) -> "JournaledStorage":
+    """A handle on a hybrid store or one in object storage, not opened."""
+    from headrace.storage.journal.storage import JournaledStorage
+
+    store = open_url(app.config.url, clock=app.clock, patience=app.settings.patience)
+    assert isinstance(store, JournaledStorage)
+    return store
 
 
 def is_postgres(url: str) -> bool:

@@ -1,22 +1,20 @@
 """What ``headrace doctor`` finds out."""
 
-import os
 import platform
 import sqlite3
-import stat
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import headrace
 from headrace.interface.app import Headrace
-from headrace.interface.cli.applications import file_of, is_postgres, load_app, url_of
+from headrace.interface.cli.applications import load_app, url_of
 from headrace.interface.cli.exits import UsageError
 from headrace.interface.cli.output import Json, moment, plural
+from headrace.interface.cli.places import installed, look
 from headrace.model.errors import HeadraceError, SchemaTooNew, SchemaTooOld
 from headrace.model.mark import refusal
 from headrace.model.state import State
 from headrace.storage.contract import Filter, Storage
 from headrace.storage.opening import open_url
+from headrace.storage.survival import Fate
 
 _SKEW = 5_000
 """Milliseconds that two clocks may differ before it is worth a word."""
@@ -45,10 +43,16 @@ async def examine(reference: str | None, storage: str | None) -> Diagnosis:
     found.facts["storage"] = url_of(app)
     store = open_url(app.config.url, clock=app.clock, auto_migrate=False, patience=app.settings.patience)
     found.facts["promise"] = store.capabilities.promise
-    if not store.capabilities.durable:
+    survival = store.capabilities.survival
+    if survival.kill is Fate.LOST:
         found.warnings.append("jobs live in the memory of one process, and are lost when it ends")
+    elif survival.power is Fate.LOST:
+        found.warnings.append(f"a loss of power may take jobs that were acknowledged. {survival.but}".rstrip())
     try:
-        if await _is_there(app, found):
+        place = await look(app)
+        found.facts |= place.facts
+        found.warnings += place.warnings
+        if place.is_there:
             await _examine_store(app, store, found)
     except HeadraceError as error:
         found.error = error
@@ -62,55 +66,8 @@ def _versions() -> dict[str, object]:
         "headrace": headrace.__version__,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
-        "msgspec": _installed("msgspec"),
+        "msgspec": installed("msgspec"),
     }
-
-
-def _installed(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-async def _is_there(app: Headrace, found: Diagnosis) -> bool:
-    """Whether there is a store to be opened, which would make one; what else can be told of its place stands in
-    ``found``."""
-    path = file_of(app.config.url)
-    if path is not None:
-        from headrace.storage.sqlite import sqlite_warnings
-
-        found.warnings += [*sqlite_warnings(), *_file_warnings(path)]
-        if not _exists(path):
-            found.warnings.append(f"{path} is not there yet: the first enqueue or worker makes it")
-            return False
-    if is_postgres(app.config.url):
-        from headrace.storage.postgres import examining, settings
-
-        looked = await examining.examine(settings.read_url(app.config.url, url_of(app)), app.settings.patience)
-        found.facts |= {"asyncpg": _installed("asyncpg"), **looked.facts}
-        found.warnings += looked.warnings
-        return looked.is_there
-    return True
-
-
-def _exists(path: str) -> bool:
-    return os.path.exists(path)
-
-
-def _file_warnings(path: str) -> Sequence[str]:
-    """Who else on this machine can get at the file."""
-    warnings: list[str] = []
-    folder = os.path.dirname(os.path.realpath(path))
-    try:
-        if os.stat(folder).st_mode & stat.S_IWOTH:
-            warnings.append(f"every user of this machine can put files into {folder}: use a folder of your own")
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-        if mode & 0o077:
-            warnings.append(f"{path} has mode {mode:04o}: other users get at its jobs; 0600 keeps them out")
-    except OSError:
-        pass  # what can't be looked at is told by opening the store
-    return warnings
 
 
 async def _examine_store(app: Headrace, store: Storage, found: Diagnosis) -> None:
@@ -134,7 +91,8 @@ async def _examine_store(app: Headrace, store: Storage, found: Diagnosis) -> Non
                 f"the newest job was enqueued {ahead / 1000:.0f} s from now: the clock was stepped back since, "
                 "and what was delayed waits longer"
             )
-        found.facts["schema"] = await store.migrate()
+        if "format" not in found.facts:
+            found.facts["schema"] = await store.migrate()
         overdue = await store.next_due([name for name, _ in counts])
         waiting = sum(count for (_, state), count in counts.items() if state is State.PENDING)
         running = any(state is State.RUNNING for _, state in counts)

@@ -9,5 +9,6 @@ done. One process owns the shelf; others read.
 - ``shelf``: the seam. A storage of this kind is a shelf and a URL.
 - ``keeper``: the thread that writes.
 - ``house``: what all handles of one process on one shelf share: who owns it, the keeper, a reader's image.
+- ``standing``: what people are told of a shelf: its owner, its size.
 - ``storage``: the handle.
 """

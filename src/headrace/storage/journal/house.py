@@ -13,10 +13,11 @@ from typing import Any, ClassVar, TypeVar, cast
 import msgspec
 
 from headrace.model.errors import SchemaTooNew, StoreError, StoreOwned, StoreUnreachable
-from headrace.model.ownership import Onlooker, Owner, is_stale
+from headrace.model.ownership import Owner, is_stale
 from headrace.storage.journal.keeper import Keeper
 from headrace.storage.journal.replay import Image
 from headrace.storage.journal.shelf import FORMAT, Head, Shelf, owned_by
+from headrace.storage.journal.standing import onlooker
 from headrace.storage.memory.notices import Notices
 from headrace.system.clock import Clock
 from headrace.system.forks import keep_for_ever
@@ -226,7 +227,7 @@ class House:
         for _ in range(_TRIES):
             seen = await self._look()
             owner = None if seen is None or self._settings.takeover else seen.owner
-            if owner is not None and not is_stale(owner, self._here()):
+            if owner is not None and not is_stale(owner, onlooker(self._clock)):
                 raise owned_by(self.shelf.where, owner)
             first, following = (1, 1) if seen is None else (seen.first, seen.next)
             head = Head(FORMAT, first, following, self._self())
@@ -246,9 +247,6 @@ class House:
         if head is not None and head.format > FORMAT:
             raise SchemaTooNew(self.shelf.where, head.format, FORMAT)
         return head
-
-    def _here(self) -> Onlooker:
-        return Onlooker(host_name(), self._clock.boot_id(), os.getpid(), self._clock.wall(), born_at)
 
     def _self(self) -> Owner:
         now, pid = self._clock.wall(), os.getpid()

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Self, TypeVar
 
 from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown, StoreUnreachable, WrongLoop
@@ -11,6 +12,7 @@ from headrace.model.record import Put
 from headrace.storage.contract import Beat, Capabilities, Holding, Listener, Receipt
 from headrace.storage.journal.house import House, Settings
 from headrace.storage.journal.shelf import FORMAT, Shelf
+from headrace.storage.journal.standing import Standing, read_standing
 from headrace.storage.memory import leasing, moving
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.operations import Operations
@@ -41,6 +43,24 @@ class JournaledStorage(Operations):
     @property
     def capabilities(self) -> Capabilities:
         return self._described.capabilities
+
+    async def is_there(self) -> bool:
+        """Whether there is a store. Opens none, and makes none."""
+        async with self._looking() as shelf:
+            return await shelf.look() is not None
+
+    async def standing(self) -> Standing | None:
+        """What stands there. Opens none, and makes none."""
+        async with self._looking() as shelf:
+            return await read_standing(shelf, self._clock)
+
+    @asynccontextmanager
+    async def _looking(self) -> AsyncIterator[Shelf]:
+        shelf = self._make()
+        try:
+            yield shelf
+        finally:
+            await shelf.close()
 
     def sibling(self) -> Self:
         return type(self)(self._make, self._settings, self._clock, self._spawn)

@@ -53,6 +53,17 @@ class Place(msgspec.Struct, frozen=True):
         if names - _OWN:
             raise ForeignStore(self.where, f"the folder holds {min(names - _OWN)}, which is none of ours")
 
+    def prepare(self) -> None:
+        """Makes the folder, where it is one, for its owner only: SlateDB would make it for everybody to read."""
+        if self.folder is None:
+            return
+        try:
+            os.mkdir(self.folder, 0o700)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise StoreUnreachable(self.where, error.strerror or str(error)) from None
+
 
 def read_place(url: str) -> Place:
     """The place that a URL names; InvalidURL."""

@@ -162,6 +162,7 @@ class BucketShelf:
 
     async def _take(self, seen: Head | None, head: Head) -> bool:
         await self.close()
+        self._place.prepare()
         before = await self._open()
         writer: driver.Writer | None = None
         try:
