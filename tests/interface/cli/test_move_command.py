@@ -8,9 +8,11 @@ import pytest
 from shell import Shell
 
 from headrace import Headrace
+from headrace.interface.cli.progress import Carried
 from headrace.model.mark import Mark, Role
 from headrace.storage.contract import Storage
 from headrace.storage.sqlite import SqliteStorage
+from headrace.system.clock import ManualClock
 from headrace.testing.servers.databases import Postgres
 
 OLD, NEW = "sqlite:///jobs.db", "sqlite:///new.db"
@@ -143,6 +145,15 @@ def test_a_half_filled_store_is_not_taken_into_use(filled: Shell) -> None:
     assert filled("enqueue", "--storage", NEW, "send").code == 4
     assert filled("move", "--undo", NEW, "--yes").code == 0
     assert filled("move", OLD, NEW).code == 0
+
+
+def test_elsewhere_than_on_a_terminal_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = ManualClock()
+    with Carried(20_000, clock) as progress:
+        for rows in (4_000, 8_000, 12_000):
+            clock.advance(4)
+            progress.tell(rows)
+    assert capsys.readouterr().err == "headrace: moved 8,000 rows, of a store of 20,000 jobs, 1,000 rows/s\n"
 
 
 def test_no_commit_is_left_to_chance(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,4 +47,4 @@ class Carried:
             self._bar.update(self._task, completed=min(rows, self._jobs), words=words)
         elif now - self._told >= _LINE_EVERY:
             self._told = now
-            self._console.print(f"headrace: moved {words}")
+            self._console.print(f"headrace: moved {words}", soft_wrap=True)
