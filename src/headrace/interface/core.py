@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
 from headrace.interface.portal import Portal
 from headrace.model import routing
-from headrace.model.errors import InvalidOption, PayloadDiffers
+from headrace.model.errors import InvalidOption, PayloadDiffers, StoreOwned
 from headrace.model.job import NORMAL, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.record import QueueControl
@@ -75,7 +76,7 @@ class Core:
         self.bus = Bus(self.spawn, self.report)
         for event_id in LOGGED:
             self.bus.on(event_id, log_event)
-        self.handles = Handles(self._make_storage, self.declare)
+        self.handles = Handles(self._make_storage, self._declare_first)
         self.portal = Portal(self.spawn)
         self._make_storage()  # a URL that can't be used is refused here, not at the first job
 
@@ -103,6 +104,11 @@ class Core:
         await declare_controls(storage, controls)
         await self.declared_limits.write(storage)
         await self.declared_schedules.write(storage)
+
+    async def _declare_first(self, storage: Storage) -> None:
+        """Who only looks at a store that another process owns is not kept from it; who writes is told by that."""
+        with suppress(StoreOwned):
+            await self.declare(storage)
 
     def route_for(self, task: str, queue: str | None = None) -> Route:
         """Where the jobs of this task go: to ``queue`` where one is named, else where a router says."""

@@ -20,6 +20,7 @@ from headrace.interface.declarations import Declarations
 from headrace.interface.portal import refuse_running_loop
 from headrace.interface.slots import Queues, check_slots, parse_slots
 from headrace.model.presence import introduce
+from headrace.runtime.owning import become_owner
 from headrace.runtime.registry import Registry
 from headrace.runtime.surroundings import Surroundings
 from headrace.runtime.worker import Worker
@@ -45,10 +46,12 @@ class Running(Declarations):
         """
         slots = self.slots(queues)
         storage = (await self.here()).storage
+        worker_id = worker_id or self.ids.new()
+        await become_owner(worker_id, storage, self.settings.lease, self.clock, self.report)
         await self.declare(storage)
         await self.declared_limits.check(storage, list(self.declared_limits.unchecked))
         around = self._around(end_process)
-        worker = Worker(worker_id or self.ids.new(), slots, storage, self.registry, self.settings, around)
+        worker = Worker(worker_id, slots, storage, self.registry, self.settings, around)
         async with worker:
             yield worker
 
@@ -106,9 +109,10 @@ class Running(Declarations):
 
     @asynccontextmanager
     async def _keep_house(self) -> AsyncIterator[Worker]:
-        storage = (await self.here()).storage
+        storage, worker_id = (await self.here()).storage, self.ids.new()
+        await become_owner(worker_id, storage, self.settings.lease, self.clock, self.report)
         await self.declared_schedules.write(storage)
-        worker = Worker(self.ids.new(), {}, storage, Registry(), self.settings, self._around(None))
+        worker = Worker(worker_id, {}, storage, Registry(), self.settings, self._around(None))
         async with worker:
             yield worker
 

@@ -15,6 +15,7 @@ from headrace.model.store_errors import (
     MoveRefused as MoveRefused,
     NotBeingFilled as NotBeingFilled,
     NotPermitted as NotPermitted,
+    OneProcessOnly as OneProcessOnly,
     PutLost as PutLost,
     SchemaTooNew as SchemaTooNew,
     SchemaTooOld as SchemaTooOld,

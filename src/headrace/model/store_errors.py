@@ -43,7 +43,7 @@ class CorruptStore(StoreError):
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
             f"{path} is damaged or no headrace store: {why}; it was left as it is; "
-            "restore a backup, or see what headrace doctor --salvage can copy"
+            "restore a backup; of a store in SQLite, see what headrace doctor --salvage can copy"
         )
         self.path = path
 
@@ -147,9 +147,25 @@ class PutLost(StoreError):
 class StoreOwned(StoreError):
     """A one-process store belongs to another live process."""
 
-    def __init__(self, where: str, host: str, pid: int, since: str) -> None:
-        super().__init__(f"{where} is owned by process {pid} on {host} since {since}; only one process may write to it")
+    def __init__(self, where: str, host: str, pid: int, since: str, lease: float) -> None:
+        super().__init__(
+            f"{where} is owned by process {pid} on {host} since {since}, and only one process may write to it; do it "
+            "in that process, or stop that one first, or take the store from it with ?takeover=1 in the URL"
+        )
         self.where, self.host, self.pid, self.since = where, host, pid, since
+        self.lease = lease
+        """Seconds of its silence after which another process may take it over."""
+
+
+class OneProcessOnly(StoreError):
+    """Several worker processes on a one-process store."""
+
+    def __init__(self, where: str, processes: int) -> None:
+        super().__init__(
+            f"{where} is written to by one process at a time, and {processes} worker processes were asked for; ask for "
+            "one: it runs as many jobs at once as its queues have slots"
+        )
+        self.where, self.processes = where, processes
 
 
 class StoreTaken(StoreError):

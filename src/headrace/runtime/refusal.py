@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from headrace.model.errors import StoreError, StoreMoved
+from headrace.model.errors import StoreError, StoreMoved, StoreOwned, StoreTaken
 from headrace.runtime.loop import Report
 
-LASTING = (StoreMoved,)
+LASTING = (StoreMoved, StoreOwned, StoreTaken)
 """What no later try will mend."""
 
 

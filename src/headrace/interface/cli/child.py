@@ -15,7 +15,7 @@ from headrace.interface.cli.messages import Done, Opened, Order, Ready, Refused,
 from headrace.interface.cli.output import complain, prepare_streams
 from headrace.interface.logs import configure_logs
 from headrace.interface.running import stop_on_signals
-from headrace.model.errors import HeadraceError
+from headrace.model.errors import HeadraceError, OneProcessOnly
 from headrace.runtime.refusal import LASTING
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
@@ -86,6 +86,8 @@ class Child:
 
     async def _work(self, app: Headrace) -> None:
         slots, settings = app.slots(self._order.queues), app.settings
+        if self._order.processes > 1 and app.handles.unopened().capabilities.processes == "one":
+            raise OneProcessOnly(app.url, self._order.processes)
         storage = (await app.here()).storage
         self._channel.send(
             encode(

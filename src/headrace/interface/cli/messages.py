@@ -15,6 +15,8 @@ class Order(msgspec.Struct, frozen=True):
     """None: all that its tasks name."""
     imports: Sequence[str] = ()
     log_format: str = "text"
+    processes: int = 1
+    """How many there are to be of it."""
 
     def encode(self) -> str:
         """As an argument."""
@@ -44,8 +46,8 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """The store takes nothing from a worker any more, this one or another: it was moved. Nothing in it is to be freed,
-    and what this child held runs where the store is now."""
+    """The store takes nothing from a worker any more: it was moved, or another process owns it. Nothing in it is to be
+    freed, and what this child held runs where the store is now, or in that process."""
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):

@@ -35,7 +35,7 @@ class Fenced(StoreError):
 
 def owned_by(where: str, owner: Owner) -> StoreOwned:
     """What others are told of an owner."""
-    return StoreOwned(where, owner.host, owner.pid, instant_words(owner.since))
+    return StoreOwned(where, owner.host, owner.pid, instant_words(owner.since), owner.lease)
 
 
 class Shelf(Protocol):

@@ -54,7 +54,7 @@ def worker(
     if ":" not in app:
         raise UsageError(f"{app!r} names no app: write module:attribute, such as mail:app")
     slots = parse_slots(",".join(queues), "queues") if queues else None
-    order = Order(app, "", -1, slots, tuple(imports or ()), str(log_format))
+    order = Order(app, "", -1, slots, tuple(imports or ()), str(log_format), processes)
     configure_logs(str(log_format))
     asyncio.run(_supervise(order, processes, reload=reload))
 
