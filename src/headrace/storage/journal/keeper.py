@@ -99,8 +99,7 @@ class Keeper:
             async with asyncio.timeout(patience):
                 await future
         except TimeoutError:
-            why = f"it was not written within {patience:g} s"
-            raise AnswerLost(self._shelf.where, why if self._trouble is None else f"{why}: {self._trouble}") from None
+            raise self._unanswered(f"it was not written within {patience:g} s") from None
 
     # --- on its own loop ---------------------------------------------------------------------------------------------
 
@@ -128,8 +127,11 @@ class Keeper:
         """What is said where there is no more time for it."""
         with self._lock:
             rows = self._writing + sum(len(table.changed) for table in self._noted.all)
-        why = f"it was left with {rows} changed rows that were not written within {patience:g} s"
-        return AnswerLost(self._shelf.where, why if self._trouble is None else f"{why}: {self._trouble}")
+        return self._unanswered(f"it was left with {rows} changed rows that were not written within {patience:g} s")
+
+    def _unanswered(self, why: str) -> AnswerLost:
+        trouble = "" if self._trouble is None else f": {self._trouble}"
+        return AnswerLost(self._shelf.where, f"{why}{trouble.replace('; nothing was changed', '')}")
 
     async def _successor(self) -> StoreError:
         """Who has the shelf now. Nothing is done about it: two that take it from each other would lose it for ever."""
