@@ -183,7 +183,8 @@ class FileShelf:
 def _prepare(connection: sqlite3.Connection) -> None:
     """Nearly all that is written is added at the end: with a rollback journal it is written once, not twice."""
     connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = FULL")
+    # With FULL the removal of the rollback journal, by which a write is committed, would itself not be synced.
+    connection.execute("PRAGMA synchronous = EXTRA")
     connection.execute("PRAGMA fullfsync = 1")
 
 
