@@ -14,6 +14,7 @@ from headrace.storage.contract import Demand
 from headrace.storage.journal.house import House
 from headrace.storage.journal.shelf import Head
 from headrace.storage.journal.storage import JournaledStorage
+from headrace.system.clock import ManualClock
 from headrace.system.machine import SystemSpawn, host_name
 
 pytestmark = pytest.mark.anyio
@@ -250,6 +251,6 @@ async def test_who_loses_every_race_for_it_says_so(vault: Vault, monkeypatch: py
         return False
 
     monkeypatch.setattr("shelves.PlayedShelf.take", lose)
-    async with opened(vault) as storage:
-        with pytest.raises(StoreUnreachable, match="3 times another process became its owner first"):
+    async with opened(vault, clock=ManualClock()) as storage:
+        with pytest.raises(StoreUnreachable, match="5 times another process became its owner first"):
             await insert(storage)

@@ -16,7 +16,7 @@ from headrace.model.errors import SchemaTooNew, StoreError, StoreOwned, StoreUnr
 from headrace.model.ownership import Owner, is_stale
 from headrace.storage.journal.keeper import Keeper
 from headrace.storage.journal.replay import Image
-from headrace.storage.journal.shelf import FORMAT, Head, Shelf, owned_by
+from headrace.storage.journal.shelf import FORMAT, Fenced, Head, Shelf, owned_by
 from headrace.storage.journal.standing import onlooker
 from headrace.storage.memory.notices import Notices
 from headrace.system.clock import Clock
@@ -29,7 +29,9 @@ T = TypeVar("T")
 
 _FRESH = 1.0
 """Seconds that what a reader has read is used, or five times as long as reading took."""
-_TRIES = 3
+_TRIES = 5
+_FIRST_PAUSE = 0.2
+"""Seconds between two of them."""
 _LAST_WRITE = 5.0
 """Seconds that the end of the program waits for what nobody closed."""
 
@@ -203,9 +205,29 @@ class House:
         return self.owned
 
     async def _move_in(self) -> tuple[Image, Keeper]:
-        head = await self._take()
+        """Several that come at once may keep each other from it: each leaves the others more time at each try."""
+        for turn in range(_TRIES):
+            with suppress(Fenced):
+                head = await self._take()
+                if head is not None:
+                    return await self._settle_in(head)
+            await self._clock.sleep(_FIRST_PAUSE * 2**turn)
+        raise StoreUnreachable(self.shelf.where, f"{_TRIES} times another process became its owner first")
+
+    async def _take(self) -> Head | None:
+        seen = await self._look()
+        owner = None if seen is None or self._settings.takeover else seen.owner
+        if owner is not None and not is_stale(owner, onlooker(self._clock)):
+            raise owned_by(self.shelf.where, owner)
+        first, following = (1, 1) if seen is None else (seen.first, seen.next)
+        head = Head(FORMAT, first, following, self._self())
+        return head if await self.shelf.take(seen, head) else None
+
+    async def _settle_in(self, head: Head) -> tuple[Image, Keeper]:
         try:
             image = await self._read(head)
+        except Fenced:
+            raise
         except BaseException:
             with suppress(StoreError):
                 await self.shelf.write([], msgspec.structs.replace(head, owner=None))
@@ -222,18 +244,6 @@ class House:
         )
         self._keeping = asyncio.ensure_future(keeper.run())
         return image, keeper
-
-    async def _take(self) -> Head:
-        for _ in range(_TRIES):
-            seen = await self._look()
-            owner = None if seen is None or self._settings.takeover else seen.owner
-            if owner is not None and not is_stale(owner, onlooker(self._clock)):
-                raise owned_by(self.shelf.where, owner)
-            first, following = (1, 1) if seen is None else (seen.first, seen.next)
-            head = Head(FORMAT, first, following, self._self())
-            if await self.shelf.take(seen, head):
-                return head
-        raise StoreUnreachable(self.shelf.where, f"{_TRIES} times another process became its owner first")
 
     async def _read(self, head: Head | None) -> Image:
         latest = 0 if self._image is None else self._image.store.now()

@@ -64,7 +64,8 @@ class Shelf(Protocol):
         ...
 
     async def take(self, seen: Head | None, head: Head) -> bool:
-        """Writes ``head`` and keeps all others from writing, where still ``seen`` stands there; else False."""
+        """Writes ``head`` and keeps all others from writing, where still ``seen`` stands there; else False, as
+        where another comes between."""
         ...
 
     async def write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:

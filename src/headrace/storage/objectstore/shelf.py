@@ -171,6 +171,10 @@ class BucketShelf:
             if not await self._place_head(writer, seen, head):
                 return False
             self._writer, writer = writer, None
+        except driver.Closed as error:
+            if driver.is_fence(error):  # by another who wants it too
+                return False
+            raise
         finally:
             await asyncio.gather(before.close(), *([writer.close()] if writer is not None else ()))
         self._first = head.first
@@ -193,12 +197,7 @@ class BucketShelf:
             await self._refuse_strangers(writer)
         if there not in (seen, head):
             return False
-        try:
-            await writer.write([(_HEAD, _encode(head))])
-        except driver.Closed as error:
-            if driver.is_fence(error):  # by another who wants it too
-                return False
-            raise
+        await writer.write([(_HEAD, _encode(head))])
         return True
 
     async def _refuse_strangers(self, writer: driver.Writer) -> None:
