@@ -18,6 +18,8 @@ from headrace.testing.chaos.machine.rights import enter, may_mount
 from headrace.testing.chaos.machine.run import CourseRun
 from headrace.testing.chaos.outcome import Outcome, Report, Request, total
 from headrace.testing.chaos.scenarios import SCENARIOS
+from headrace.testing.chaos.sole.backends import SOLE_BACKENDS
+from headrace.testing.chaos.sole.run import SoleRun
 from headrace.testing.history.report import as_line
 
 _SHOWN = 10
@@ -74,7 +76,8 @@ def _run_all(request: Request, given: argparse.Namespace) -> Sequence[Outcome]:
 def _run(request: Request, where: Path | None, *, keep: bool) -> Outcome:
     """One storm, in a folder that is removed where all went well."""
     folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-", dir=where))
-    run = (CourseRun if request.scenario in COURSES else Run)(request, folder, _tell)
+    kind = CourseRun if request.scenario in COURSES else SoleRun if request.storage in SOLE_BACKENDS else Run
+    run = kind(request, folder, _tell)
     outcome = run.run()
     _tell("")
     if outcome.is_good and not keep:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from headrace.testing.chaos.postgres import PostgresBackend
 from headrace.testing.chaos.scenarios import Fault
+from headrace.testing.chaos.sole.backends import SOLE_BACKENDS
 
 
 class Backend(Protocol):
@@ -102,4 +103,4 @@ def _path(url: str) -> str:
 _WRITE_LOCK = "120"
 """The byte of the -shm file that a writer locks in WAL mode."""
 
-BACKENDS: Mapping[str, Backend] = {"postgres": PostgresBackend(), "sqlite": SqliteBackend()}
+BACKENDS: Mapping[str, Backend] = {"postgres": PostgresBackend(), "sqlite": SqliteBackend(), **SOLE_BACKENDS}

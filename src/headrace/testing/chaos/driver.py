@@ -21,7 +21,7 @@ from headrace.testing.chaos.storm import Storm
 from headrace.testing.chaos.workload import CALM, CRASH_BUDGET
 from headrace.testing.dice import Dice
 from headrace.testing.history.reading import read_history
-from headrace.testing.history.records import Healed, Rows
+from headrace.testing.history.records import AnyRecord, Healed, Rows
 
 Tell = Callable[[str], None]
 _HEALING = 180.0
@@ -33,6 +33,7 @@ class Run:
     """One store, one storm."""
 
     scenarios: Mapping[str, type[Scenario]] = SCENARIOS
+    storms: type[Storm] = Storm
 
     def __init__(self, request: Request, folder: Path, tell: Tell) -> None:
         self._request, self._folder, self._tell = request, folder, tell
@@ -59,7 +60,8 @@ class Run:
         overdue: list[str] = []
         with fleet(self._station) as ships:
             ledger = Ledger(self._station.ledgers / f"driver{SUFFIX}", "driver", self._station.offset)
-            storm = Storm(ships, self._scenario, self._dice.of("storm"), ledger, self._writer, self._backend.faults())
+            faults = self._backend.faults()
+            storm = self.storms(ships, self._scenario, self._dice.of("storm"), ledger, self._writer, faults)
             try:
                 self._scenario.prepare(ships)
                 self._do(ships, "opener")
@@ -145,6 +147,9 @@ class Run:
 
     # --- the verdict -------------------------------------------------------------------------------------------------
 
+    def _judge(self, records: Sequence[AnyRecord]) -> Found:
+        return judge(records)
+
     def _check(self, storm: Storm, objections: Sequence[str], integrity: str) -> Outcome:
         self._tell("checking")
         began = time.monotonic()
@@ -152,7 +157,7 @@ class Run:
         jobs = keeping.rows(self._folder)
         end = records[-1].at + 1 if records else 0
         records.append(Rows(at=end, process="driver", jobs=jobs))
-        found: Found = judge(records)
+        found = self._judge(records)
         more = self._scenario.judge(records)
         self._times["check"] = time.monotonic() - began
         return Outcome(

@@ -101,8 +101,8 @@ class Ship:
     @property
     def _was_starting(self) -> bool:
         """Whether it was told to end before it had written anything, or just then."""
-        path = self.station.ledgers / (self.name + SUFFIX)
-        records = read_history([path]) if path.exists() else ()
+        own, parts = self.station.ledgers / (self.name + SUFFIX), self.station.ledgers.glob(f"{self.name}.*{SUFFIX}")
+        records = read_history([path for path in (own, *sorted(parts)) if path.exists()])
         return not records or self.hurried_at is None or self.hurried_at < records[0].at + _STARTING
 
     def kill(self) -> bool:
@@ -131,9 +131,10 @@ class Fleet:
 
     # --- starting ----------------------------------------------------------------------------------------------------
 
-    def start(self, role: str, heir_of: str = "") -> Ship:
-        """Fork a process into this role; ``heir_of`` is the name of one whose work it takes over."""
-        return self._launch(role, lambda station: _end(lambda: ROLES[role](station)), heir_of)
+    def start(self, role: str, heir_of: str = "", url: str = "") -> Ship:
+        """Fork a process into this role; ``heir_of`` is the name of one whose work it takes over, ``url`` another URL
+        of the store than its station's."""
+        return self._launch(role, lambda station: _end(lambda: ROLES[role](station)), heir_of, url)
 
     def start_afresh(self, role: str, prefix: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Ship:
         """Start an interpreter for this role: ``prefix`` before its command (such as ``strace ...``), ``environment``
@@ -150,11 +151,11 @@ class Fleet:
 
         return self._launch(role, run)
 
-    def _launch(self, role: str, become: Callable[[Station], NoReturn], heir_of: str = "") -> Ship:
+    def _launch(self, role: str, become: Callable[[Station], NoReturn], heir_of: str = "", url: str = "") -> Ship:
         self.started += 1
         # measured anew: over a long run a wall clock that is slewed drifts away from the other
         offset = clock_offset()
-        url = self.station.detour if self.started % 2 and self.station.detour else self.station.url
+        url = url or (self.station.detour if self.started % 2 and self.station.detour else self.station.url)
         station = replace(self.station, url=url, role=role, number=self.started, heir_of=heir_of, offset=offset)
         parent = os.getpid()
         sys.stdout.flush()

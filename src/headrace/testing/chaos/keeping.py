@@ -65,20 +65,21 @@ def close_schedule(station: Station) -> int:
 def await_rest(station: Station) -> int:
     """Ends once every job is in a final state. Whatever waits for long, as after many crashes, is hurried: as an
     operator would, by commands that are written down."""
-    operator = Operator(station)
-
-    async def run() -> None:
-        while True:
-            with suppress(StoreError):
-                counts = await operator.app.acounts()
-                if all(state in FINAL for states in counts.values() for state in states):
-                    await operator.app.aclose()
-                    return
-                await operator.hurry()
-            await asyncio.sleep(_LOOK)
-
-    asyncio.run(run())
+    asyncio.run(come_to_rest(station))
     return 0
+
+
+async def come_to_rest(station: Station) -> None:
+    """The same on a loop that is there."""
+    operator = Operator(station)
+    while True:
+        with suppress(StoreError):
+            counts = await operator.app.acounts()
+            if all(state in FINAL for states in counts.values() for state in states):
+                await operator.app.aclose()
+                return
+            await operator.hurry()
+        await asyncio.sleep(_LOOK)
 
 
 def read_rows(station: Station) -> int:

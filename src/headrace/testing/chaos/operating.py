@@ -11,7 +11,7 @@ from headrace.model.errors import HeadraceError, StoreError
 from headrace.model.state import State
 from headrace.testing.chaos.ledger import Ledger
 from headrace.testing.chaos.notes import note_end, note_start, note_wanted
-from headrace.testing.chaos.producer import stop_event
+from headrace.testing.chaos.producer import until_sigterm
 from headrace.testing.chaos.recording import RecordedApp
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.workload import BY_HAND, make_app, number_of
@@ -37,9 +37,8 @@ class Operator:
         self.app = make_app(station, self._ledger)
         self._dice = Dice(station.seed).of(station.name)
 
-    async def run(self) -> int:
-        """Until SIGTERM."""
-        stopping = stop_event()
+    async def run(self, stopping: asyncio.Event) -> int:
+        """Until then."""
         while not stopping.is_set():
             with suppress(StoreError):
                 await self._step()
@@ -116,9 +115,8 @@ class Claimer:
         self._app: RecordedApp = make_app(station, self._ledger)
         self._dice = Dice(station.seed).of(station.name)
 
-    async def run(self) -> int:
-        """Until SIGTERM."""
-        stopping = stop_event()
+    async def run(self, stopping: asyncio.Event) -> int:
+        """Until then."""
         while not stopping.is_set():
             claims: Sequence[Claim] = ()
             with suppress(StoreError):
@@ -154,9 +152,9 @@ class Claimer:
 
 def operate(station: Station) -> int:
     """The whole process."""
-    return asyncio.run(Operator(station).run())
+    return until_sigterm(Operator(station).run)
 
 
 def claim(station: Station) -> int:
     """The whole process."""
-    return asyncio.run(Claimer(station).run())
+    return until_sigterm(Claimer(station).run)

@@ -127,8 +127,15 @@ class Report(msgspec.Struct, frozen=True):
 
 
 _SHOWN = ("acknowledged", "lost", "duplicate_starts", "double_completions")
-_OF_SERVERS = {"unreachable": "refused with StoreUnreachable", "unknown": "refused with EnqueueUnknown"}
-"""Calls that were refused for certain, and calls whose answer was lost, where there were any."""
+_OF_SERVERS = {
+    "unreachable": "refused with StoreUnreachable",
+    "unknown": "refused with EnqueueUnknown",
+    "owned": "refused with StoreOwned",
+    "lost_in_window": "lost in the window",
+    "undone_in_window": "undone in the window",
+}
+"""Calls that were refused for certain, and calls whose answer was lost, where there were any; calls of those whose store
+another process owned; what a store that keeps things a little later lost of that."""
 
 
 def hardware() -> Mapping[str, str]:

@@ -37,15 +37,15 @@ class Producer:
         self._ledger = station.open_ledger()
         self._app = make_app(station, self._ledger)
         self._asker = Asker(station, self._app.ids.new)
+        self._enough = int(station.workload.get("enough", ENOUGH))
         self._owed: list[Sequence[Wanted]] = []
         """Calls that were not answered: they are made again, by the same ids, until they are."""
         self._insists = False
         """Whether it asks again for what was refused, too."""
         self._waits: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> int:
-        """Until SIGTERM."""
-        stopping = stop_event()
+    async def run(self, stopping: asyncio.Event) -> int:
+        """Until then."""
         if self._station.heir_of:
             self._owed = unanswered(self._station.ledgers / (self._station.heir_of + SUFFIX))
         while not stopping.is_set():
@@ -69,7 +69,7 @@ class Producer:
 
     async def _step(self) -> None:
         try:
-            if await self._app.apending_count() >= ENOUGH:
+            if await self._app.apending_count() >= self._enough:
                 return
         except StoreError:
             if not self._asker.dice.chance(_UNSEEN):
@@ -163,7 +163,16 @@ def stop_event() -> asyncio.Event:
 
 def produce(station: Station) -> int:
     """The whole process."""
-    return asyncio.run(Producer(station).run())
+    return until_sigterm(Producer(station).run)
+
+
+def until_sigterm(run: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    """Run this until SIGTERM."""
+
+    async def main() -> int:
+        return await run(stop_event())
+
+    return asyncio.run(main())
 
 
 def ask(station: Station) -> int:

@@ -9,6 +9,7 @@ from headrace.testing.chaos.machine.forker import fork
 from headrace.testing.chaos.machine.once import produce_once
 from headrace.testing.chaos.operating import claim, operate
 from headrace.testing.chaos.producer import ask, produce
+from headrace.testing.chaos.sole.process import live_alone
 from headrace.testing.chaos.station import Station
 from headrace.testing.chaos.workload import SLOTS, make_app
 
@@ -44,6 +45,7 @@ ROLES: Mapping[str, Callable[[Station], int]] = {
     "closer": keeping.close_schedule,
     "asker": ask,
     "onlooker": keeping.await_rest,
+    "sole": live_alone,
     "reader": keeping.read_rows,
 }
 

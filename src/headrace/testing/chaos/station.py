@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+from msgspec.structs import replace
 
 from headrace.testing.chaos.ledger import LONGEST, SUFFIX, Ledger
 
@@ -24,6 +25,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     number: int
     """Of its start, from 1: no two starts have the same."""
+    part: str = ""
+    """Of a process that does the work of several roles: which of them."""
     seed: int
     pid: int | None = None
     """Of a process that a supervisor started: several have the number of the supervisor."""
@@ -39,7 +42,13 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Who it is in ledgers."""
-        return f"{self.role}-{self.number:05}" + ("" if self.pid is None else f"-{self.pid}")
+        whole = f"{self.role}-{self.number:05}" + ("" if self.pid is None else f"-{self.pid}")
+        return f"{whole}.{self.part}" if self.part else whole
+
+    def of(self, part: str) -> "Station":
+        """The station of a part of this process, and of the same part of whose work it takes over."""
+        heir_of = f"{self.heir_of}.{part}" if self.heir_of else ""
+        return replace(self, part=part, heir_of=heir_of)
 
     @property
     def ledgers(self) -> Path:

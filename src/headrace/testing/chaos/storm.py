@@ -60,6 +60,9 @@ Writer = Callable[[], int | None]
 class Storm:
     """A fleet under fire."""
 
+    crew: Mapping[str, int] = CREW
+    pauses: tuple[float, float] = (SOONEST, LATEST)
+
     def __init__(
         self,
         fleet: Fleet,
@@ -89,7 +92,7 @@ class Storm:
         self.man()
         wait_until(self._has_begun, "jobs are run")
         while self.counts["kills"] < kills and time.monotonic() < ends_at:
-            self._pass(self.dice.between(SOONEST, LATEST))
+            self._pass(self.dice.between(*self.pauses))
             fault = _draw(self.dice, {fault: fault.weight for fault in self._faults})
             if fault.strike(self):
                 self.counts[fault.name] += 1
@@ -137,7 +140,7 @@ class Storm:
     def man(self) -> None:
         """Start whoever is missing."""
         self.bury()
-        for role, number in CREW.items():
+        for role, number in self.crew.items():
             there = [ship for ship in self.fleet.living(role) if ship not in self._leaving]
             for _ in range(number - len(there)):
                 self.start(role)
@@ -155,7 +158,7 @@ class Storm:
             self._buried += 1
             if ship.code in (GAVE_UP, STORE):
                 self.counts["gave up on a busy store"] += 1
-            elif ship.role in CREW and ship.code != -signal.SIGKILL and not ship.ended_well:
+            elif ship.role in self.crew and ship.code != -signal.SIGKILL and not ship.ended_well:
                 self.objections.append(f"{ship.name} ended with {ship.code}, unasked or in disorder")
 
     # --- faults ------------------------------------------------------------------------------------------------------

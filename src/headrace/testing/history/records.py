@@ -19,7 +19,8 @@ class Record(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
 
     at: int
     process: str
-    """Who wrote it: unique for each start of a process."""
+    """Who wrote it: unique for each start of a process. A part of one that does the work of several adds a dot and its
+    own name."""
 
 
 # --- those who ask ---------------------------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
 """A producer that asks for no job twice: what was refused for certain must never be there."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from headrace.storage.contract import Receipt
-from headrace.testing.chaos.producer import Producer
+from headrace.testing.chaos.producer import Producer, until_sigterm
 from headrace.testing.chaos.station import Station
 from headrace.testing.history.records import Wanted
 
@@ -19,4 +18,4 @@ class Once(Producer):
 
 def produce_once(station: Station) -> int:
     """The whole process."""
-    return asyncio.run(Once(station).run())
+    return until_sigterm(Once(station).run)
