@@ -18,6 +18,7 @@
 #   make mutants                  changes the state machine in every small way and runs its tests: some 10 minutes
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
+#   make bench-peers              installs the peers of python -m bench.peers, each in a virtual environment of its own
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
 #   make clean                    removes .venv and caches
 
@@ -33,7 +34,7 @@ CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/exp
 PLANTED_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-s3 chaos-hybrid outage powercut planted mutants bench bench-against format setup clean
+.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-s3 chaos-hybrid outage powercut planted mutants bench bench-against bench-peers format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -98,6 +99,9 @@ bench: $(READY)
 
 bench-against: $(READY)
 	$(BIN)/python -m bench.against $(COMMIT) $(BENCH_ARGS)
+
+bench-peers: $(READY)
+	$(BIN)/python -m bench.peers.environments $(BENCH_ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
