@@ -134,8 +134,8 @@ _OF_SERVERS = {
     "lost_in_window": "lost in the window",
     "undone_in_window": "undone in the window",
 }
-"""Calls that were refused for certain, and calls whose answer was lost, where there were any; calls of those whose store
-another process owned; what a store that keeps things a little later lost of that."""
+"""Where there were any: calls that were refused for certain, calls whose answer was lost, calls of those whose store
+another process owned; and what a store lost of what it would have kept a little later."""
 
 
 def hardware() -> Mapping[str, str]:

@@ -15,8 +15,8 @@ from headrace.testing.servers.s3 import S3Server
 if TYPE_CHECKING:
     from headrace.testing.chaos.storm import Storm
 
-_TAKEOVERS = 25.0
-"""The weight of takeovers: some 200 beside 1,000 kills."""
+_TAKEOVERS = 32.0
+"""The weight of takeovers: some 250 beside 1,000 kills."""
 
 
 class SoleBackend:

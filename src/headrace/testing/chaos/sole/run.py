@@ -24,8 +24,8 @@ _SETTLING = 180.0
 
 
 class Alone(Scenario):
-    """Mostly kills: what is held keeps all others waiting. Each kill hits all that runs, and whatever has a crash behind
-    it runs alone: so there are fewer jobs, and few long ones. ``--set calm=no`` ends the run once the storm's jobs are
+    """Mostly kills: what is held keeps all others waiting. Each kill hits all that runs, and what has a crash behind it
+    runs alone: so there are fewer jobs, and few long ones. ``--set calm=no`` ends the run once the storm's jobs are
     done."""
 
     weights: Mapping[str, float] = {"kill": 100.0, "stop": 1.0, "terms": 6.0}
