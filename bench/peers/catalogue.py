@@ -1,8 +1,13 @@
 """The queues that are measured: each with its package, the version it is pinned to, and what it promises."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
+
+RAW = Path(os.environ.get("BENCH_RAW", Path(__file__).parent / "raw"))
+"""Where the figures are: a file of JSON for each adapter and floor."""
 
 
 class Durability(IntEnum):
@@ -53,6 +58,8 @@ class Adapter:
     many_processes: bool = True
     inside: bool = False
     """Whether producer and worker must share a process."""
+    bare: bool = False
+    """Whether jobs are taken by a loop of ours over its claims, for there is no worker, or without it."""
     latency: bool = True
     gaps: tuple[float, float] = (0.01, 0.05)
     """Seconds between samples of latency: as long as it takes to become idle."""
@@ -90,7 +97,7 @@ PEERS: Sequence[Adapter] = (
     ),
     _sqlite(
         *("persistqueue_sqlite", "persist-queue", "1.1.0", "none of its own: our loop of get, handler, ack"),
-        durability=Durability.POWER, latency=False,
+        durability=Durability.POWER, latency=False, bare=True,
     ),
     _sqlite(
         *("tinyjobs_sqlite", "tinyjobs", "0.7.1", "Worker with async_concurrency N, async handler"),
@@ -98,7 +105,7 @@ PEERS: Sequence[Adapter] = (
     ),
     _sqlite("honker_sqlite", "honker", "0.5.0", "async for job in q.claim(): job.ack()", bulk="enqueue(tx=)",
             wheel="manylinux_2_38_x86_64"),
-    _sqlite("honker_batch", "honker", "0.5.0", "claim_batch(N), ack_batch: our loop, no worker", latency=False,
+    _sqlite("honker_batch", "honker", "0.5.0", "claim_batch(N), ack_batch: our loop, no worker", latency=False, bare=True,
             bulk="enqueue(tx=)", concurrencies=(10, 100, 1000), jobs=30_000, wheel="manylinux_2_38_x86_64"),
     _sqlite("flexiq_sqlite", "flexiq", "2.1.0", "N threads, default the number of cores", **_FLEXIQ,
             concurrencies=(0, 10, 100)),
@@ -108,7 +115,8 @@ PEERS: Sequence[Adapter] = (
             variant="push", concurrencies=(10,)),
     _sqlite("taskito_sqlite", "taskito", "0.22.0", "N threads, default the number of cores", bulk="enqueue_many",
             gaps=(0.02, 0.12), jobs=3_000, concurrencies=(0, 10)),
-    _sqlite("litequeue_sqlite", "litequeue", "0.14", "none of its own: our loop of pop, handler, done", python="3.12"),
+    _sqlite("litequeue_sqlite", "litequeue", "0.14", "none of its own: our loop of pop, handler, done", python="3.12",
+            bare=True),
     _sqlite("firmqueue_sqlite", "firm-queue", "1.0.0", "ThreadSupervisor, 3 threads", gaps=(0.02, 0.15), jobs=2_000),
     _postgres("pgqueuer_postgres", "pgqueuer", "1.6.0", "run(batch_size=N), default 10, async handler",
               bulk="Queries.enqueue", concurrencies=(0, 10, 50, 100, 1000)),
@@ -148,6 +156,7 @@ OURS: Sequence[Adapter] = (
         module="headrace_claims",
         worker="aclaim(limit=N), then aack of all at once: our loop, no worker",
         latency=False,
+        bare=True,
     ),
     _ours("headrace_full", SQLITE, Durability.POWER, "sqlite:///{data}/headrace.db"),
     _ours("headrace_file", FILES, Durability.POWER, "file:///{data}/headrace-objects", **_ONE_PROCESS),

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.peers import setting
-from bench.peers.catalogue import Adapter
+from bench.peers.catalogue import RAW, Adapter
 from bench.peers.databases import Server
 from bench.peers.environments import TREE, interpreter
 from bench.peers.steps import Bench, Failed, Size
 from bench.setting import machine
 
-RAW = Path(os.environ.get("BENCH_RAW", Path(__file__).parent / "raw"))
 _LOCK = Path(os.environ.get("BENCH_LOCK", TREE / ".bench" / "lock"))
 _TOGETHER = 100
 """The concurrency of each of two processes."""
