@@ -18,8 +18,6 @@ _SETTINGS = {
 }
 _LOGS = 256
 """Whoever opens the store reads all logs that are in no table yet, one request each: after so many they go into one."""
-LOOKS = 4
-"""How often a read is tried again. A write is tried for ever: a store that is away for long must not end its owner."""
 _CLOSING = 2.0
 """Seconds that closing may take: without its bucket it never ends."""
 _MEMORY = 64 * 1024 * 1024
@@ -43,6 +41,11 @@ Closed, Data, Invalid, Unavailable = Error.Closed, Error.Data, Error.Invalid, Er
 def is_fence(error: Exception) -> bool:
     """Whether another process has opened the store for writing."""
     return isinstance(error, Closed) and error.reason is slatedb.CloseReason.FENCED
+
+
+def is_race(error: Exception) -> bool:
+    """Whether another process opens the store for writing at the same moment."""
+    return is_fence(error) or (isinstance(error, Data) and "version already exists" in str(error))
 
 
 def is_absence(error: Exception) -> bool:
@@ -115,7 +118,7 @@ class Reader:
         self._database = database
 
     @classmethod
-    async def open(cls, store: slatedb.ObjectStore, path: str, looks: int) -> "Reader":
+    async def open(cls, store: slatedb.ObjectStore, path: str) -> "Reader":
         builder = slatedb.DbReaderBuilder(path, store)
         builder.with_reader_mode(slatedb.ReaderMode.FOLLOW_LATEST())
         builder.with_options(
@@ -124,7 +127,9 @@ class Reader:
                 checkpoint_lifetime_ms=600_000,
                 max_memtable_bytes=_MEMORY,
                 skip_wal_replay=False,
-                object_store_max_retries=looks,
+                # Ten tries are made below this already. A write is tried for ever: a store that is away for long must
+                # not end its owner.
+                object_store_max_retries=0,
             )
         )
         return cls(await builder.build())

@@ -12,22 +12,36 @@ _HINTS = (
     (re.compile("NoSuchBucket"), "there is no such bucket; create it first"),
     (re.compile(r"error sending request|connect"), "look at the endpoint in AWS_ENDPOINT, and at the network"),
 )
+_NO_KEYS = re.compile(r"169\.254\.169\.254|latest/api/token|metadata server")
+_STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
+_CODE = re.compile(r"<Code>(\w{1,80})</Code>")
 _LONGEST = 300
 
 
 def translated(error: Exception, where: str) -> StoreError:
     """The error that users meet."""
-    text = _text(error)
-    hint = next((hint for pattern, hint in _HINTS if pattern.search(text)), None)
-    if hint is None and (isinstance(error, driver.Data) or _CUT_SHORT.search(text)):
+    whole = str(getattr(error, "message", error))
+    text = _shortened(whole)
+    if driver.is_race(error):
+        return StoreUnreachable(where, "another process opens it at the same moment")
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(whole)), None)
+    if hint is None and (isinstance(error, driver.Data) or _CUT_SHORT.search(whole)):
         return CorruptStore(where, text)
-    if _FULL.search(text):
+    if _FULL.search(whole):
         return StoreFull(where)
-    if _DENIED.search(text):
+    if _NO_KEYS.search(whole):
+        return NotPermitted(
+            where, f"there are no keys in the environment, as AWS_ACCESS_KEY_ID, nor elsewhere ({text})"
+        )
+    if _DENIED.search(whole):
         return NotPermitted(where, f"{text}; keys come from the environment, as AWS_ACCESS_KEY_ID")
     return StoreUnreachable(where, text if hint is None else f"{text}; {hint}")
 
 
-def _text(error: Exception) -> str:
-    text = str(getattr(error, "message", error))
+def _shortened(whole: str) -> str:
+    """What a server answered; else the words of SlateDB, in one line."""
+    status, code = _STATUS.search(whole), _CODE.search(whole)
+    if status is not None:
+        return f"it answered {status[1].strip()}" + ("" if code is None else f", {code[1]}")
+    text = " ".join(whole.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

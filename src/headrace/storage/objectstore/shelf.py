@@ -139,11 +139,11 @@ class BucketShelf:
                 return
             yield row
 
-    async def _reader(self, looks: int = driver.LOOKS) -> driver.Reader | None:
+    async def _reader(self) -> driver.Reader | None:
         """None where there is no store yet."""
         self._place.check()
         try:
-            return await driver.Reader.open(self._bucket(), self._place.path, looks)
+            return await driver.Reader.open(self._bucket(), self._place.path)
         except driver.Data as error:
             if driver.is_absence(error):
                 return None
@@ -163,20 +163,20 @@ class BucketShelf:
     async def _take(self, seen: Head | None, head: Head) -> bool:
         await self.close()
         self._place.prepare()
-        before = await self._open()
-        writer: driver.Writer | None = None
+        opened: list[driver.Writer] = []
         try:
-            writer = await self._open()
-            await self._prove_fence(before)
-            if not await self._place_head(writer, seen, head):
+            opened.append(await self._open())
+            opened.append(await self._open())
+            await self._prove_fence(opened[0])
+            if not await self._place_head(opened[1], seen, head):
                 return False
-            self._writer, writer = writer, None
-        except driver.Closed as error:
-            if driver.is_fence(error):  # by another who wants it too
+            self._writer = opened.pop()
+        except driver.Error as error:
+            if driver.is_race(error):
                 return False
             raise
         finally:
-            await asyncio.gather(before.close(), *([writer.close()] if writer is not None else ()))
+            await asyncio.gather(*[writer.close() for writer in opened])
         self._first = head.first
         self._token = None if head.owner is None else head.owner.token
         return True
@@ -224,7 +224,7 @@ class BucketShelf:
         why = f"a write has gone on for more than {_SLOW * self._patience:g} s"
         try:
             async with asyncio.timeout(_SLOW * self._patience):
-                reader = await self._reader(looks=0)
+                reader = await self._reader()
                 if reader is not None:
                     await reader.close()
         except driver.Error as error:
