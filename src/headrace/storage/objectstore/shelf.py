@@ -49,15 +49,15 @@ class BucketShelf:
 
     async def look(self) -> Head | None:
         if self._writer is not None:
-            return await self._in_time(self._head(self._writer.get))
-        return await self._in_time(self._look())
+            return await self._within(self._soon(self._head(self._writer.get)))
+        return await self._within(self._soon(self._look()))
 
     async def read(self) -> AsyncIterator[tuple[int, bytes]]:
         for entry in await self._within(self._read_all()):
             yield entry
 
     async def take(self, seen: Head | None, head: Head) -> bool:
-        return await self._in_time(self._take(seen, head))
+        return await self._within(self._take(seen, head))
 
     async def close(self) -> None:
         if self._writing is not None:
@@ -66,14 +66,6 @@ class BucketShelf:
         writer, self._writer = self._writer, None
         if writer is not None:
             await writer.close()
-
-    async def _in_time(self, doing: Awaitable[T]) -> T:
-        """Opening is tried for ever where nobody ends it."""
-        try:
-            async with asyncio.timeout(self._patience):
-                return await self._within(doing)
-        except TimeoutError as error:
-            raise StoreUnreachable(self.where, f"it did not answer within {self._patience:g} s") from error
 
     async def _within(self, doing: Awaitable[T]) -> T:
         """Errors of SlateDB become those that users meet."""
@@ -85,6 +77,13 @@ class BucketShelf:
             if driver.is_fence(error):
                 raise Fenced(self.where) from error
             raise translated(error, self.where) from error
+        except TimeoutError as error:
+            raise StoreUnreachable(self.where, f"it did not answer within {self._patience:g} s") from error
+
+    async def _soon(self, doing: Awaitable[T]) -> T:
+        """What is asked for writing is asked for ever, where nobody ends it."""
+        async with asyncio.timeout(self._patience):
+            return await doing
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -129,14 +128,7 @@ class BucketShelf:
 
     async def _steadily(self, rows: AsyncIterator[tuple[bytes, bytes]]) -> AsyncIterator[tuple[bytes, bytes]]:
         """Reading all may take long; none of it may."""
-        while True:
-            try:
-                async with asyncio.timeout(self._patience):
-                    row = await anext(rows, None)
-            except TimeoutError as error:
-                raise StoreUnreachable(self.where, f"it gave nothing more for {self._patience:g} s") from error
-            if row is None:
-                return
+        while (row := await self._soon(anext(rows, None))) is not None:
             yield row
 
     async def _reader(self) -> driver.Reader | None:
@@ -165,10 +157,10 @@ class BucketShelf:
         self._place.prepare()
         opened: list[driver.Writer] = []
         try:
-            opened.append(await self._open())
-            opened.append(await self._open())
-            await self._prove_fence(opened[0])
-            if not await self._place_head(opened[1], seen, head):
+            opened.append(await self._soon(self._open()))
+            opened.append(await self._soon(self._open()))
+            await self._soon(self._prove_fence(opened[0]))
+            if not await self._soon(self._place_head(opened[1], seen, head)):
                 return False
             self._writer = opened.pop()
         except driver.Error as error:
