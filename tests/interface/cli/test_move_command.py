@@ -81,6 +81,15 @@ def test_the_old_store_names_the_new_one(filled: Shell) -> None:
         connection.execute("UPDATE jobs SET priority = 1")
 
 
+@pytest.mark.parametrize("new", ["hybrid:///{relative}new.snap", "file:///{absolute}new"])
+def test_a_new_store_of_one_process_is_named_by_the_url_that_leads_there(filled: Shell, new: str) -> None:
+    folder = f"{filled.folder}/".removeprefix("/")
+    assert filled("move", OLD, new.format(relative="", absolute=folder)).code == 0
+    named = new.format(relative=f"/{folder}", absolute=folder)
+    assert f"was moved to {named}, and takes nothing any more" in filled("enqueue", "--storage", OLD, "send").err
+    assert filled("stats", "--storage", named).code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [

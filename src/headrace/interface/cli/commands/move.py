@@ -21,8 +21,8 @@ from headrace.model.moving import Step
 from headrace.runtime.moving import End, Move, Moved, take_back
 from headrace.storage.opening import open_url
 
-_FILES = ("sqlite", "hybrid", "file")
-"""Schemes of URLs that name a place in the file system."""
+_FILES = ("sqlite", "hybrid")
+"""Schemes of URLs that name a file, from the current folder on."""
 
 Source = Annotated[str, typer.Argument(metavar="SRC", help="The store to be moved, as a URL or as module:app.")]
 Target = Annotated[
@@ -109,6 +109,8 @@ def name_of(app: Headrace) -> str:
     """The store itself, whatever else its URL asks for: the same for the same one, and without a password."""
     url = app.config.url
     parts = urlsplit(url)
+    if parts.scheme == "file":  # a folder, from the root of the disk on
+        return f"file://{os.path.realpath(unquote(parts.path))}"
     if parts.scheme in _FILES:
         return f"{parts.scheme}:///{os.path.realpath(unquote(parts.path[1:]))}"
     bare, _, query = url_of(app).partition("?")
