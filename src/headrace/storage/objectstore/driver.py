@@ -34,8 +34,10 @@ def _write(self: "binding._UniffiRustBufferBuilder", value: bytes) -> None:
 if hasattr(binding, "_UniffiRustBufferBuilder"):
     binding._UniffiRustBufferBuilder.write = _write  # noqa: SLF001
 
-Error = slatedb.Error
-Closed, Data, Invalid, Unavailable = Error.Closed, Error.Data, Error.Invalid, Error.Unavailable
+Closed, Data, Unavailable = slatedb.Error.Closed, slatedb.Error.Data, slatedb.Error.Unavailable
+Broken = (slatedb.Error.Internal, binding.InternalError)
+"""What SlateDB did not expect; the second one is how a panic of its reaches Python."""
+Errors = (slatedb.Error, binding.InternalError)
 
 
 def is_fence(error: Exception) -> bool:
@@ -91,7 +93,7 @@ class Writer:
 
     async def _tidy(self) -> None:
         """Beside the writes. What goes wrong here goes wrong with them too, and they tell."""
-        with suppress(Error):
+        with suppress(*Errors):
             await self._database.flush_with_options(slatedb.FlushOptions(flush_type=slatedb.FlushType.MEM_TABLE))
 
     async def get(self, key: bytes) -> bytes | None:
@@ -104,7 +106,7 @@ class Writer:
 
     async def close(self) -> None:
         """What was written is kept whether this gets anywhere or not."""
-        with suppress(Error, TimeoutError):
+        with suppress(*Errors, TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 if self._tidying is not None:
                     await self._tidying
@@ -143,7 +145,7 @@ class Reader:
         return _scan(self._database, start, end)
 
     async def close(self) -> None:
-        with suppress(Error, TimeoutError):
+        with suppress(*Errors, TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._database.shutdown()
 

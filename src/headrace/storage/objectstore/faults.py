@@ -7,6 +7,7 @@ from headrace.storage.objectstore import driver
 
 _DENIED = re.compile(r"\b40[13]\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|credential", re.IGNORECASE)
 _CUT_SHORT = re.compile(r"range was invalid|\b416\b|InvalidRange", re.IGNORECASE)
+_DAMAGED = re.compile(r"RangeOutOfBounds|manifest|encoding|decod|checksum|EOF|corrupt|block|wal_replay", re.IGNORECASE)
 _FULL = re.compile(r"No space left|os error 28\b")
 _HINTS = (
     (re.compile("NoSuchBucket"), "there is no such bucket; create it first"),
@@ -25,7 +26,7 @@ def translated(error: Exception, where: str) -> StoreError:
     if driver.is_race(error):
         return StoreUnreachable(where, "another process opens it at the same moment")
     hint = next((hint for pattern, hint in _HINTS if pattern.search(whole)), None)
-    if hint is None and (isinstance(error, driver.Data) or _CUT_SHORT.search(whole)):
+    if hint is None and _is_damage(error, whole):
         return CorruptStore(where, text)
     if _FULL.search(whole):
         return StoreFull(where)
@@ -36,6 +37,12 @@ def translated(error: Exception, where: str) -> StoreError:
     if _DENIED.search(whole):
         return NotPermitted(where, f"{text}; keys come from the environment, as AWS_ACCESS_KEY_ID")
     return StoreUnreachable(where, text if hint is None else f"{text}; {hint}")
+
+
+def _is_damage(error: Exception, whole: str) -> bool:
+    if isinstance(error, driver.Broken):
+        return _DAMAGED.search(whole) is not None
+    return isinstance(error, driver.Data) or _CUT_SHORT.search(whole) is not None
 
 
 def _shortened(whole: str) -> str:

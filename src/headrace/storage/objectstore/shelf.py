@@ -71,7 +71,7 @@ class BucketShelf:
         """Errors of SlateDB become those that users meet."""
         try:
             return await doing
-        except driver.Error as error:
+        except driver.Errors as error:
             if isinstance(error, driver.Closed):
                 self._writer = None
             if driver.is_fence(error):
@@ -163,7 +163,7 @@ class BucketShelf:
             if not await self._soon(self._place_head(opened[1], seen, head)):
                 return False
             self._writer = opened.pop()
-        except driver.Error as error:
+        except driver.Errors as error:
             if driver.is_race(error):
                 return False
             raise
@@ -219,7 +219,7 @@ class BucketShelf:
                 reader = await self._reader()
                 if reader is not None:
                     await reader.close()
-        except driver.Error as error:
+        except driver.Errors as error:
             told = translated(error, self.where)
             if not isinstance(told, CorruptStore):
                 return told
