@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
-from headrace.model.errors import SchemaTooNew, StoreError, StoreOwned, StoreUnreachable
+from headrace.model.errors import SchemaTooNew, StoreError, StoreOwned, StoreTaken, StoreUnreachable
 from headrace.model.ownership import Owner, is_stale
 from headrace.storage.journal.keeper import Keeper
 from headrace.storage.journal.replay import Image
@@ -32,6 +32,8 @@ _FRESH = 1.0
 _TRIES = 5
 _FIRST_PAUSE = 0.2
 """Seconds between two of them."""
+_WARY = 10.0
+"""Seconds after a kill of the former owner for which claims are written before anything is given out."""
 _LAST_WRITE = 5.0
 """Seconds that the end of the program waits for what nobody closed."""
 
@@ -67,6 +69,8 @@ class House:
         self._read_at = self._reading_took = 0.0
         self.owned: tuple[Image, Keeper] | None = None
         """Once this process is the owner."""
+        self._after_kill = False
+        """Whether the owner before did not leave by itself."""
         self._keeping: asyncio.Task[None] | None = None
         self._hosted = spawn.host(f"headrace-journal {shelf.where}", self._live)
 
@@ -148,7 +152,7 @@ class House:
             keeping.cancel()
             await asyncio.wait({keeping})
             raise lost
-        if keeper.failure is not None and not isinstance(keeper.failure, StoreOwned):
+        if keeper.failure is not None and not isinstance(keeper.failure, StoreOwned | StoreTaken):
             raise keeper.failure
 
     async def ask(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -219,6 +223,7 @@ class House:
         owner = None if seen is None or self._settings.takeover else seen.owner
         if owner is not None and not is_stale(owner, onlooker(self._clock)):
             raise owned_by(self.shelf.where, owner)
+        self._after_kill = seen is not None and seen.owner is not None
         first, following = (1, 1) if seen is None else (seen.first, seen.next)
         head = Head(FORMAT, first, following, self._self())
         return head if await self.shelf.take(seen, head) else None
@@ -240,6 +245,7 @@ class House:
             image.ledger,
             head,
             interval=self._settings.interval,
+            wary=_WARY if self._after_kill else 0.0,
             clock=self._clock,
         )
         self._keeping = asyncio.ensure_future(keeper.run())

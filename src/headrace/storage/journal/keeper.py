@@ -48,12 +48,14 @@ class Keeper:
         head: Head,
         *,
         interval: float | None,
+        wary: float = 0.0,
         clock: Clock,
     ) -> None:
         self._shelf, self._noted, self._lock, self._ledger, self._head = shelf, noted, lock, ledger, head
         self._clock = clock
         self._interval = interval
         """Seconds for which what was acknowledged may be unwritten; None: not at all."""
+        self._wary_until = clock.monotonic() + wary
         self._kept_at = clock.monotonic()
         """What was to be seen then is kept."""
         self._begun = self._done = 0
@@ -73,10 +75,15 @@ class Keeper:
 
     # --- for those who change something: in any thread ---------------------------------------------------------------
 
-    def ticket(self) -> int | None:
+    @property
+    def is_wary(self) -> bool:
+        """Whether what is given out now may be what has just killed a process."""
+        return self._clock.monotonic() < self._wary_until
+
+    def ticket(self, *, surely: bool = False) -> int | None:
         """Under the store's lock: the number of the write that keeps all that is to be seen now; None: that need not be
-        waited for."""
-        if self._interval is not None and self._clock.monotonic() - self._kept_at < self._interval:
+        waited for. ``surely``: it must be, whatever the interval."""
+        if not surely and self._interval is not None and self._clock.monotonic() - self._kept_at < self._interval:
             return None
         needed = self._begun + 1 if self._noted.has_changed() else self._begun
         return needed if needed > self._done else None
@@ -235,8 +242,10 @@ class Keeper:
         with self._waiting:
             self.failure = error
             waiters, self._waiters = list(self._waiters), deque()
+        # What was being written may have been: an earlier try of it, whose answer was lost.
+        doubt = AnswerLost(self._shelf.where, str(error))
         for waiter in waiters:
-            _tell(waiter.loop, [waiter.future], error)
+            _tell(waiter.loop, [waiter.future], doubt if waiter.ticket <= self._begun else error)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, futures: list["asyncio.Future[None]"], error: StoreError | None) -> None:

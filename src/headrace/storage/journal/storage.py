@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Self, TypeVar
 
+from headrace.model.change import Change, Verdict
 from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown, StoreUnreachable, WrongLoop
-from headrace.model.job import NewJob
+from headrace.model.job import Job, NewJob
 from headrace.model.record import Put
-from headrace.storage.contract import Beat, Capabilities, Holding, Listener, Receipt
+from headrace.storage.contract import Beat, Capabilities, Demand, Holding, Listener, Receipt
 from headrace.storage.journal.house import House, Settings
+from headrace.storage.journal.keeper import Keeper
 from headrace.storage.journal.shelf import FORMAT, Shelf
 from headrace.storage.journal.standing import Standing, read_standing
-from headrace.storage.memory import leasing, moving
+from headrace.storage.memory import applying, claiming, leasing, moving
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.operations import Operations
 from headrace.storage.memory.store import Store
@@ -21,6 +23,11 @@ from headrace.system.clock import Clock
 from headrace.system.spawn import Spawn
 
 T = TypeVar("T")
+
+
+def _never(_keeper: Keeper, _answer: object) -> bool:
+    """An interval later is soon enough."""
+    return False
 
 
 class JournaledStorage(Operations):
@@ -116,7 +123,14 @@ class JournaledStorage(Operations):
         with image.store.lock:
             return run(image.store)
 
-    async def _write(self, run: Callable[[Store], T], *, moves: bool = False, waits: bool = True) -> T:
+    async def _write(
+        self,
+        run: Callable[[Store], T],
+        *,
+        moves: bool = False,
+        waits: bool = True,
+        surely: Callable[[Keeper, T], bool] = _never,
+    ) -> T:
         house = self._entered()
         owned = house.owned
         if owned is None:
@@ -128,7 +142,7 @@ class JournaledStorage(Operations):
             if not moves:
                 moving.refuse_moved(store)
             answer = run(store)
-            ticket = keeper.ticket() if waits else None
+            ticket = keeper.ticket(surely=surely(keeper, answer)) if waits else None
         if ticket is not None:
             await keeper.kept(ticket, self._settings.patience)
         return answer
@@ -138,6 +152,19 @@ class JournaledStorage(Operations):
             return await super().insert(jobs, puts)
         except AnswerLost as error:
             raise EnqueueUnknown([new.id for new in jobs], f"{error.where}: {error.why}") from error
+
+    async def claim(self, worker: str, demands: Sequence[Demand]) -> Sequence[Job]:
+        """What has a crash behind it is given out once that is written down, and for a while after a kill all is: else
+        a job that kills its process at once would be given out for ever, and none of its crashes would be known."""
+        return await self._write(
+            lambda store: claiming.claim(store, worker, demands),
+            surely=lambda keeper, jobs: bool(jobs) and (keeper.is_wary or any(job.crashes for job in jobs)),
+        )
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
+        """That a job runs alone is written down before it does."""
+        stamps = any(change.patch.alone for change in changes)
+        return await self._write(lambda store: applying.apply(store, changes), surely=lambda _, __: stamps)
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
         """Waits for no write: the lease ends with this process, whatever the journal says."""
