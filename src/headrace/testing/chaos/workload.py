@@ -104,7 +104,7 @@ def make_app(station: Station, ledger: Ledger) -> RecordedApp:
     _declare_tasks(app, ledger)
     _declare_slow(app)
     _declare_troubles(app)
-    _declare_killers(app, float(station.workload.get("fuse", 0.0)))
+    _declare_killers(app)
     app.schedule(SCHEDULE, every=EVERY, catch_up="all", job=app.by_name("tick", {}, {}))
     return app
 
@@ -214,8 +214,8 @@ def _declare_troubles(app: RecordedApp) -> None:
         return number
 
 
-def _declare_killers(app: RecordedApp, fuse: float) -> None:
-    """Those that fail for good, block their worker, or kill it, after ``fuse`` seconds."""
+def _declare_killers(app: RecordedApp) -> None:
+    """Those that fail for good, block their worker, or kill it."""
 
     @app.task(name="dies")
     async def dies(number: int) -> int:
@@ -230,7 +230,6 @@ def _declare_killers(app: RecordedApp, fuse: float) -> None:
 
     @app.task(name="poison")
     async def poison(number: int) -> int:
-        await asyncio.sleep(fuse)
         os.kill(os.getpid(), signal.SIGKILL)
         return number
 

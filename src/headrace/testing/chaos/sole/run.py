@@ -60,9 +60,7 @@ class SoleRun(Run):
     def _settle(self, storm: Storm) -> None:
         """Started again whenever poison has killed it, until it ends because all is at rest."""
         ships = storm.fleet
-        window = SOLE_BACKENDS[self._request.storage].window
-        wishes = {"parts": SETTLING, "fuse": f"{3 * window}"}
-        ships.station = replace(ships.station, workload={**ships.station.workload, **wishes})
+        ships.station = replace(ships.station, workload={**ships.station.workload, "parts": SETTLING})
         deadline = time.monotonic() + _SETTLING
         while self._work_once(ships, deadline):
             storm.bury()
