@@ -73,7 +73,11 @@ class Other:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.pid: int = self._hear()["pid"]
+        try:
+            self.pid: int = self._hear()["pid"]
+        except BaseException:
+            self.kill()
+            raise
 
     def ask(self, name: str, number: int = 1) -> Sequence[str]:
         """What it answers."""

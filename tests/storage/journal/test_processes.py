@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from other_process import Other, Refused, obey
 
 from headrace.model.errors import StoreOwned, WrongLoop
 from headrace.storage.contract import Storage
 from headrace.storage.opening import open_url
 from headrace.system.clock import SystemClock
 from headrace.system.machine import host_name
+from other_process import Other, Refused, obey
 
 T = TypeVar("T")
 URLs = Callable[..., str]
