@@ -30,6 +30,9 @@ from headrace.model.retry import RetryPolicy
 from headrace.model.state import FINAL, KIND, MOVES, State
 from headrace.runtime.settings import Settings
 from headrace.runtime.worker import Worker
+from headrace.storage.opening import open_url
+from headrace.storage.survival import EVENTS, Fate, Survival
+from headrace.system.clock import SystemClock
 from headrace.testing.chaos.outcome import Outcome, Report
 from headrace.testing.powercut.verdict import Verdict
 
@@ -471,6 +474,124 @@ def decisions() -> str:
     return "\n".join(lines)
 
 
+# --- storages --------------------------------------------------------------------------------------------------------
+
+
+class Choice(NamedTuple):
+    """A storage that users may choose, and what its code does not say of it."""
+
+    name: str
+    url: str
+    waits: str
+    """What an enqueue waits for."""
+    processes: str
+    operated: str
+    when: str
+
+
+CHOICES = (
+    Choice(
+        "Memory",
+        "memory:",
+        "nothing",
+        "one process",
+        "nothing",
+        "in tests, and in scripts whose jobs may end with them",
+    ),
+    Choice(
+        "Hybrid",
+        "hybrid:///jobs.snap",
+        "nothing, unless the file is an interval behind",
+        "one process writes; others on its machine read",
+        "a file on a local disk",
+        "one process makes and runs very many jobs, and the last of them may be lost",
+    ),
+    Choice(
+        "SQLite",
+        "sqlite:///jobs.db",
+        "a sync of the disk, which all who wait share",
+        "any number, on one machine",
+        "a file on a local disk",
+        "one machine does it all: take this one first",
+    ),
+    Choice(
+        "SQLite, relaxed",
+        "sqlite:///jobs.db?durability=normal",
+        "a write to the file",
+        "any number, on one machine",
+        "a file on a local disk",
+        "the disk syncs slowly, and a power cut may cost jobs",
+    ),
+    Choice(
+        "Object storage, on a disk",
+        "file:///srv/jobs",
+        "the writing of a file",
+        "one process writes; others on its machine read",
+        "a folder",
+        "you try out here what will run on a bucket",
+    ),
+    Choice(
+        "Object storage",
+        "s3://bucket/jobs",
+        "a request to the bucket, which all who wait share",
+        "one process writes, on whichever machine; others read",
+        "a bucket with conditional writes",
+        "nothing lasts but a bucket: containers and machines without a disk",
+    ),
+    Choice(
+        "Postgres",
+        "postgresql://user@host/database",
+        "a commit of the server",
+        "any number, on any number of machines",
+        "a Postgres server, 13 or newer",
+        "several machines work, or jobs belong into transactions of that database",
+    ),
+)
+
+
+def survival_of(url: str) -> Survival:
+    """What the storage behind a URL says of itself."""
+    return open_url(url, clock=SystemClock()).capabilities.survival
+
+
+def choosing() -> str:
+    """One table to decide by."""
+    rungs = ("a handler fails", "the program ends", "`kill -9`", "power cut", "machine and disk lost")
+    titles = ("storage", "a job is acknowledged once it is", *rungs)
+    others = ("an enqueue waits for", "processes and machines", "what you operate", "take it when")
+    return table((*titles, *others), [choosing_row(choice) for choice in CHOICES])
+
+
+def choosing_row(choice: Choice) -> Sequence[str]:
+    """One storage."""
+    found = survival_of(choice.url)
+    fates = [fate_words(found, getattr(found, event)) for event in EVENTS]
+    rest = (choice.waits, choice.processes, choice.operated, choice.when)
+    return (f"{choice.name}: `{choice.url}`", found.acknowledged, *fates, *rest)
+
+
+def fate_words(found: Survival, fate: Fate) -> str:
+    """In a cell."""
+    last = f"the last {found.window:g} s may be lost" if found.window else "the last ones may be lost"
+    return {Fate.KEPT: "kept", Fate.LAST: last, Fate.LOST: "**lost**"}[fate]
+
+
+def survivals(*urls: str) -> str:
+    """The same in short, of these."""
+    rows = [survivals_row(choice) for choice in CHOICES if choice.url in urls or not urls]
+    return table(("storage", "URL", "an acknowledged job survives all up to", "what may be lost"), rows)
+
+
+def survivals_row(choice: Choice) -> Sequence[str]:
+    """One storage."""
+    found = survival_of(choice.url)
+    last, lost = found.of(Fate.LAST), found.of(Fate.LOST)
+    losses = [f"{found.last_ones}, at {' or '.join(last)}"] if last else []
+    losses += [f"all, at {lost[0]}"] if lost else [f"all, unless {found.provided}"]
+    told = f"{'; '.join(losses)}. {found.but}" if found.but else "; ".join(losses)
+    return (choice.name, f"`{choice.url}`", found.of(Fate.KEPT)[-1], told)
+
+
 # --- measured --------------------------------------------------------------------------------------------------------
 
 
@@ -489,6 +610,7 @@ def chaos_verdicts() -> str:
             "stops",
             "SIGTERM storms",
             "server restarts",
+            "takeovers",
             "jobs promised",
             "lost",
             "completed twice",
@@ -509,6 +631,7 @@ def chaos_row(run: Outcome) -> Sequence[str]:
         faults.get("stop", 0),
         faults.get("terms", 0),
         faults.get("restarts", 0),
+        faults.get("takeovers", 0),
         counts["acknowledged"],
         counts["lost"],
         counts["double_completions"],
@@ -531,7 +654,9 @@ def chaos_runs() -> str:
             if name.startswith("kills of ")
         ]
         whom = ", ".join(f"{number:,} {role}" for role, number in sorted(killed, key=lambda one: -one[1]))
-        versions = [f"{name} {made[name]}" for name in ("sqlite", "postgres", "asyncpg") if name in made]
+        versions = [
+            f"{name} {made[name]}" for name in ("sqlite", "postgres", "asyncpg", "slatedb", "moto") if name in made
+        ]
         where = ", ".join([f"Python {run.python}", *versions, f"Linux {made['kernel']}", made["machine"]])
         parts.append(
             f"`{report.request.command}`, commit `{run.commit}`, {made['cores']} cores, {where}: "
@@ -601,6 +726,11 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "power-cut.md": {"powercut verdicts": powercut_verdicts},
     DOCS / "explanation" / "planted-bugs.md": {"planted": planted, "mutants": mutants},
     DOCS / "README.md": {"decisions": decisions},
+    ROOT / "README.md": {"storages": survivals},
+    DOCS / "how-to" / "choose-a-storage.md": {"storages": choosing},
+    DOCS / "how-to" / "storage-sqlite.md": {
+        "durability": lambda: survivals("sqlite:///jobs.db", "sqlite:///jobs.db?durability=normal")
+    },
     REFERENCE / "api.md": {
         "names": names,
         **{section: lambda section=section: methods(section) for section in METHODS},

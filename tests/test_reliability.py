@@ -1,4 +1,4 @@
-"""The page on reliability is complete and true: 32 rows, the tests that they name, and the names of the checker."""
+"""The page on reliability is complete and true: 33 rows, the tests that they name, and the names of the checker."""
 
 import ast
 import re
@@ -56,7 +56,7 @@ def exists(test: str) -> bool:
 
 
 def test_the_table_has_every_row_once_and_in_order() -> None:
-    assert [row.number for row in ROWS] == [f"I{number}" for number in range(1, 33)]
+    assert [row.number for row in ROWS] == [f"I{number}" for number in range(1, 34)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
