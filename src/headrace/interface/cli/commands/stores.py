@@ -46,7 +46,7 @@ Salvage = Annotated[
 def doctor(
     app: AppReference = None, storage: StorageUrl = None, salvage: Salvage = None, as_json: AsJson = False
 ) -> None:
-    """Say which versions and which store this is, what the store promises, and what is wrong with it."""
+    """Say which versions and which store this is, what the store promises, who owns it, and what is wrong with it."""
     if salvage is not None:
         _salvage(open_app(app, storage, creates=True), salvage, as_json=as_json)
         return
