@@ -1,6 +1,7 @@
 """Leases, crashes and solitude: who may run a job, and who is blamed. In virtual time."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -278,6 +279,19 @@ def test_a_company_lets_one_ask_and_the_others_wait() -> None:
     assert company.ask(two)
     company.leave(two)
     assert company.begin_claim(one)
+
+
+def test_what_has_run_and_is_not_recorded_is_company() -> None:
+    company = Company()
+    attempts = Attempts({"default": 4}, lambda: None, lambda _: None)
+    company.join(attempts)
+    done: Any = SimpleNamespace(job=SimpleNamespace(id="done", queue="default"), ended=False)
+    attempts.start(done)
+    assert not company.ask(attempts)
+    attempts.end(done)
+    assert not company.ask(attempts), "a crash now would be counted as that of what is done"
+    attempts.settle(done)
+    assert company.ask(attempts)
 
 
 def test_after_a_fork_the_parents_workers_are_no_company(monkeypatch: pytest.MonkeyPatch) -> None:

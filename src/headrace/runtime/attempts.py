@@ -57,6 +57,11 @@ class Attempts:
                 self._unstarted(job_id)
 
     @property
+    def at_rest(self) -> bool:
+        """No handler runs, and what became of each is recorded."""
+        return not self.running and not self._held
+
+    @property
     def idle(self) -> bool:
         """Nothing runs and nothing is held."""
         return not self._held

@@ -48,12 +48,13 @@ class Company:
             self._claiming.discard(attempts)
 
     def ask(self, attempts: Attempts) -> bool:
-        """Whether nothing runs in this process. From the first time that a worker asks no other claims, until
-        ``release``; who asks meanwhile gets no for an answer."""
+        """Whether nothing runs in this process, and what ran is recorded: else a crash now would be taken for that of
+        a job that is done. From the first time that a worker asks no other claims, until ``release``; who asks
+        meanwhile gets no for an answer."""
         with self._lock:
             if self._asking is None:
                 self._asking = attempts
-            return self._asking is attempts and not self._claiming and not any(one.running for one in self._members)
+            return self._asking is attempts and not self._claiming and all(one.at_rest for one in self._members)
 
     def release(self, attempts: Attempts) -> None:
         """It needs solitude no more, or will not get it."""

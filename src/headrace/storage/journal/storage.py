@@ -162,9 +162,17 @@ class JournaledStorage(Operations):
         )
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Verdict]:
-        """That a job runs alone is written down before it does."""
-        stamps = any(change.patch.alone for change in changes)
-        return await self._write(lambda store: applying.apply(store, changes), surely=lambda _, __: stamps)
+        """What has a crash behind it runs alone, and nothing else begins before its end is written down: else the next
+        one's crash would be taken for its own."""
+        crashed = False
+
+        def run(store: Store) -> Sequence[Verdict]:
+            nonlocal crashed
+            rows = (store.rows.jobs.get(change.job_id) for change in changes)
+            crashed = any(job is not None and job.crashes for job in rows)
+            return applying.apply(store, changes)
+
+        return await self._write(run, surely=lambda _, __: crashed)
 
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
         """Waits for no write: the lease ends with this process, whatever the journal says."""
