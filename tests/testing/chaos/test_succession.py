@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from headrace.model.state import State
-from headrace.testing.chaos.sole.succession import object_to_the_fenced
+from headrace.testing.chaos.sole.succession import object_to_the_fenced, without_late_beats
 from headrace.testing.history.records import (
     Answer,
     AnyRecord,
@@ -55,3 +55,8 @@ def test_a_command_and_a_change_count_as_well() -> None:
         at=1_500, process="sole-1.worker", worker="w1", job="a", generation=1, state=State.COMPLETED, applied=True
     )
     assert len(object_to_the_fenced([*OWNS, ordering, ordered, settled])) == 2
+
+
+def test_what_a_fenced_owner_tells_its_worker_is_no_lease() -> None:
+    late = Leased(at=1_100, process="sole-1.worker", worker="w1", until=3_100)
+    assert without_late_beats([*OWNS, late]) == OWNS

@@ -116,3 +116,11 @@ def test_commands_in_the_window_are_not_counted_on() -> None:
     order = Ordered(at=950, process="sole-1.operator", call=1, command="cancel", done=["a"])
     undone = without_undone(history([order]), WINDOW)
     assert order not in undone.records
+
+
+def test_what_is_lost_is_the_end() -> None:
+    parts = [asked(900, "a"), asked(910, "b", call=2), asked(920, "c", call=3)]
+    rows = [row("a", 1, "sole-2"), row("c", 1, "sole-2")]
+    (hole,) = without_undone(history(*parts, rows=rows), WINDOW).holes
+    assert hole == "b was promised at 910 and is gone, and c, asked for at 919, is there"
+    assert not without_undone(history(*parts, rows=rows[:1]), WINDOW).holes

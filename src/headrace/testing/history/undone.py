@@ -18,6 +18,7 @@ from headrace.testing.history.records import (
     Died,
     Ended,
     Enqueued,
+    Enqueueing,
     Granted,
     Ordered,
     Ordering,
@@ -38,6 +39,8 @@ class Undone(NamedTuple):
     """Promised jobs that are gone."""
     struck: int
     """Grants, writes and runs that were undone."""
+    holes: Sequence[str] = ()
+    """Where not only the end was lost: a promise that is gone, though a later one was kept."""
 
 
 class _Cut(NamedTuple):
@@ -64,11 +67,17 @@ class _Undoing:
         self._killed = {record.process: record.at for record in records if isinstance(record, Died)}
         self._granted: defaultdict[str, list[Granted]] = defaultdict(list)
         self._deleted: set[str] = set()
+        self._asked: dict[tuple[str, int], int] = {}
+        self._before: dict[int, tuple[int, str]] = {}
+        self._after: dict[int, tuple[int, str]] = {}
+        """By kill: the first promise that is gone, and the last call for one that is there."""
         rows = records[-1] if records else None
         self._rows = {row.id: row for row in rows.jobs} if isinstance(rows, Rows) else {}
         for record in records:
             if isinstance(record, Granted):
                 self._granted[record.job].append(record)
+            elif isinstance(record, Enqueueing):
+                self._asked[record.process, record.call] = record.at
             elif isinstance(record, Ordering) and record.command == "delete":
                 self._deleted.update(record.jobs)
 
@@ -85,6 +94,7 @@ class _Undoing:
                     answers = [self._answer(answer, end) for answer in record.answers]
                     gone = {answer.id for answer in record.answers} - {answer.id for answer in answers}
                     lost += len(gone - self._deleted)
+                    self._compare(record, end, gone)
                     kept.append(replace(record, answers=answers))
                 case Granted() | Settled() | Started() | Ended() if self._is_undone(record, end):
                     struck += 1
@@ -92,7 +102,28 @@ class _Undoing:
                     pass  # nothing is left that would tell whether it was
                 case _:
                     kept.append(record)
-        return Undone(kept, lost, struck)
+        return Undone(kept, lost, struck, self._holes())
+
+    def _compare(self, record: Enqueued, end: int, gone: set[str]) -> None:
+        """Where the cut must lie: before the answer to what is gone, after the call for what is there."""
+        asked = self._asked.get((record.process, record.call))
+        for answer in record.answers:
+            if answer.id in gone - self._deleted:
+                before, _ = self._before.get(end, (record.at, ""))
+                if record.at <= before:
+                    self._before[end] = record.at, answer.id
+            elif asked is not None and not answer.duplicate and answer.id not in self._deleted:
+                after, _ = self._after.get(end, (asked, ""))
+                if asked >= after:
+                    self._after[end] = asked, answer.id
+
+    def _holes(self) -> Sequence[str]:
+        both = [(self._before[end], self._after[end]) for end in sorted(self._before.keys() & self._after.keys())]
+        return [
+            f"{gone} was promised at {before} and is gone, and {there}, asked for at {after}, is there"
+            for (before, gone), (after, there) in both
+            if after > before
+        ]
 
     def _answer(self, answer: Answer, end: int) -> Answer:
         """The same, or none, where the job is gone: what nobody was told of may be there or not."""

@@ -13,7 +13,7 @@ from headrace.testing.chaos.scenarios import Scenario
 from headrace.testing.chaos.sole.backends import SOLE_BACKENDS
 from headrace.testing.chaos.sole.process import SETTLING
 from headrace.testing.chaos.sole.storm import SOLE, SoleStorm
-from headrace.testing.chaos.sole.succession import object_to_the_fenced
+from headrace.testing.chaos.sole.succession import object_to_the_fenced, without_late_beats
 from headrace.testing.chaos.storm import Storm
 from headrace.testing.chaos.workload import CALM, CRASH_BUDGET
 from headrace.testing.history.records import AnyRecord, Healed
@@ -77,11 +77,11 @@ class SoleRun(Run):
 
     def _judge(self, records: Sequence[AnyRecord]) -> Found:
         window = SOLE_BACKENDS[self._request.storage].window
-        undone = without_undone(records, round(window * 1000))
+        undone = without_undone(without_late_beats(records), round(window * 1000))
         found = judge(undone.records)
         counts = {"lost in the window": undone.lost, "undone in the window": undone.struck} if window else {}
         return replace(
             found,
             counts={**found.counts, **counts},
-            objections=[*found.objections, *object_to_the_fenced(records)],
+            objections=[*found.objections, *undone.holes, *object_to_the_fenced(records)],
         )

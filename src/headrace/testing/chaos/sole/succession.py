@@ -45,6 +45,17 @@ def object_to_the_fenced(records: Sequence[AnyRecord]) -> Sequence[str]:
     return objections
 
 
+def without_late_beats(records: Sequence[AnyRecord]) -> Sequence[AnyRecord]:
+    """What is taken over with ``takeover=1`` waits for no lease: those of the owner before end then, and what it tells
+    its own workers of them counts no more."""
+    fenced_at = _ends(_begins(records))
+
+    def is_late(record: AnyRecord) -> bool:
+        return isinstance(record, Leased) and record.at >= fenced_at.get(process_of(record.process), record.at + 1)
+
+    return [record for record in records if not is_late(record)]
+
+
 def _begins(records: Sequence[AnyRecord]) -> Mapping[str, int]:
     """When each process was seen to own the store first."""
     begins: dict[str, int] = {}
