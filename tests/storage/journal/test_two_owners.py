@@ -69,7 +69,10 @@ async def test_a_fenced_owner_answers_nobody_any_more(vault: Vault) -> None:
         await hold.reached.wait()
         vault.take_over()
         hold.over.set()
-        for told in await asyncio.gather(*waiting, return_exceptions=True):
+        tried, *others = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(tried, EnqueueUnknown)  # an earlier try may have been done
+        assert "owned by process 77 on elsewhere since 2001-09-09" in str(tried)
+        for told in others:
             assert isinstance(told, StoreOwned)
             assert (told.host, told.pid, told.since[:10]) == ("elsewhere", 77, "2001-09-09")
         for later in (insert(storage), storage.count(), storage.beat("w", [], 30)):
@@ -84,6 +87,8 @@ async def test_one_that_was_fenced_may_come_again_once_it_is_opened_again(vault:
     async with opened(vault) as storage:
         kept = await insert(storage)
         vault.take_over()
+        with pytest.raises(EnqueueUnknown, match="owned by process 77"):
+            await insert(storage)
         with pytest.raises(StoreOwned):
             await insert(storage)
     async with opened(vault) as storage:  # the other one has been silent since 2001

@@ -11,7 +11,7 @@ import typer
 
 from headrace.system.clock import SystemClock
 from headrace.testing.history.report import as_text
-from headrace.testing.simulation.options import Options, drawn
+from headrace.testing.simulation.options import Options, drawn, journaled
 from headrace.testing.simulation.run import Outcome, simulate
 
 _CHUNK = 5
@@ -71,6 +71,7 @@ def main(
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     seeds: Annotated[int, typer.Option(help="How many, one after another.")] = 1,
     jobs: Annotated[int, typer.Option(help="How many side by side; 0: as many as there are processors.")] = 1,
+    journal: Annotated[bool, typer.Option(help="On a storage of one process, which keeps a journal.")] = False,
     options: Annotated[str, typer.Option(help="The options of one simulation, as a failure prints them.")] = "",
 ) -> None:
     """Simulate clusters, and check what happened in them."""
@@ -78,6 +79,8 @@ def main(
     clock = SystemClock()
     began = clock.monotonic()
     chosen = [msgspec.json.decode(options, type=Options)] if options else [drawn(seed + n) for n in range(seeds)]
+    if journal:
+        chosen = [journaled(one) for one in chosen]
     bad = work = calls = 0
     virtual = 0.0
     for summary in run_all(chosen, jobs or os.cpu_count() or 1):

@@ -12,17 +12,22 @@ from headrace.model.record import SCHEDULE as SCHEDULES
 from headrace.model.schedule_record import read_schedule
 from headrace.model.state import FINAL
 from headrace.runtime.events import Bus
+from headrace.storage.contract import Storage
+from headrace.storage.journal.house import Settings
+from headrace.storage.journal.storage import JournaledStorage
 from headrace.storage.memory.storage import MemoryStorage
 from headrace.storage.memory.store import Store
 from headrace.system.ids import Ids
-from headrace.testing.clock import VirtualClock
+from headrace.system.spawn import Spawn
+from headrace.testing.clock import VirtualClock, VirtualSpawn
 from headrace.testing.dice import Dice
 from headrace.testing.history.records import Died
 from headrace.testing.simulation.loop import SimulationLoop
 from headrace.testing.simulation.options import Options
 from headrace.testing.simulation.processes import Process, SimulatedSpawn
 from headrace.testing.simulation.programs import Programs
-from headrace.testing.simulation.storage import Server, SimulatedStorage
+from headrace.testing.simulation.shelf import Bucket, SimulatedShelf
+from headrace.testing.simulation.storage import JournaledDoor, Server, SimulatedStorage
 from headrace.testing.simulation.tasks import POLICY, Tasks
 from headrace.testing.simulation.weather import Weather
 from headrace.testing.simulation.witness import Witness
@@ -58,7 +63,11 @@ class Cluster:
         self.weather = Weather(options.climate, self.dice.of("weather"))
         self.server = Server(self.loop, self.weather, self.witness)
         self._store = Store(self.clock)
-        self.storage = MemoryStorage(store=self._store)
+        self._bucket = Bucket()
+        self.storage: Storage = MemoryStorage(store=self._store)
+        """For whoever looks on."""
+        if options.journal:
+            self.storage = self._journaled(SimulatedShelf(self._bucket), VirtualSpawn())
         self.reports: list[Report] = []
         self.known: list[str] = []
         self.processes: dict[str, Process] = {}
@@ -102,8 +111,18 @@ class Cluster:
         app.entropy = dice.of("jitter").entropy
         app.report = lambda who, error: self._report(process, who, error)
         app.bus = Bus(app.spawn, app.report)
-        app.handles = Handles(lambda: SimulatedStorage(self.storage.sibling(), process, self.server), app.declare)
+        app.handles = Handles(lambda: self._door(process), app.declare)
         return app
+
+    def _door(self, process: Process) -> Storage:
+        if not self.options.journal:
+            return SimulatedStorage(self.storage.sibling(), process, self.server)
+        shelf = SimulatedShelf(self._bucket, process, self.server)
+        return JournaledDoor(self._journaled(shelf, SimulatedSpawn()), process, self.server)
+
+    def _journaled(self, shelf: SimulatedShelf, spawn: Spawn) -> JournaledStorage:
+        settings = Settings(interval=None, lease=self.options.lease, takeover=False, patience=10.0)
+        return JournaledStorage(lambda: shelf, settings, self.clock, spawn)
 
     def keep(self, place: str, program: Program) -> None:
         """Start this program, and again whenever it ends while there is work."""
@@ -131,7 +150,10 @@ class Cluster:
             await program(self, process, programs)
         except HeadraceError as error:  # it could not start, or not end well: whoever keeps it starts it again
             self._report(process, "main", error)
-        await app.aclose()
+        try:
+            await app.aclose()
+        except HeadraceError as error:  # its last words were not heard
+            self._report(process, "close", error)
 
     def _report(self, process: Process, who: str, error: BaseException) -> None:
         self.reports.append(Report(process.name, who, f"{type(error).__name__}: {error}"))
@@ -141,7 +163,7 @@ class Cluster:
 
     def ahead(self) -> int:
         """Milliseconds by which the store's clock is ahead of that of the history, which nobody steps."""
-        return self._store.now() - self.witness.now
+        return 0 if self.options.journal else self._store.now() - self.witness.now
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -166,7 +188,7 @@ class Cluster:
         counts = await self.storage.count()
         schedules = await self.storage.records(SCHEDULES)
         next_at = min((read_schedule(record).next_at or 0 for record in schedules), default=None)
-        return all(state in FINAL for _, state in counts) and (next_at is None or next_at > self._store.now())
+        return all(state in FINAL for _, state in counts) and (next_at is None or next_at > self.clock.wall())
 
     async def close(self) -> None:
         """Everybody stops, and nobody is started again."""

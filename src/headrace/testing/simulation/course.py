@@ -1,6 +1,7 @@
 """The life of a cluster, from its first call to its last: faults and work for a while, then rest, then the books are
 opened."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -23,12 +24,13 @@ async def live(cluster: Cluster) -> Sequence[AnyRecord]:
     options, clock = cluster.options, cluster.clock
     await cluster.storage.open()
     _declare(cluster)
-    for kind, number, program in (
+    shared = (
         ("worker", options.workers, _work),
         ("producer", options.producers, _produce),
         ("operator", options.operators, _operate),
         ("claimer", options.claimers, _claim),
-    ):
+    )
+    for kind, number, program in (("owner", 2, _do_all),) if options.journal else shared:
         for place in range(number):
             cluster.keep(f"{kind}-{place}", program)
     nemesis = Nemesis(cluster)
@@ -47,7 +49,8 @@ async def live(cluster: Cluster) -> Sequence[AnyRecord]:
 
 def _declare(cluster: Cluster) -> None:
     now, witness = cluster.witness.now, cluster.witness
-    if not cluster.options.step_each:  # buckets fill by a clock that then jumps
+    # Not where the clock that fills buckets jumps; nor where nobody sees permits come back in a put without an answer.
+    if not (cluster.options.step_each or cluster.options.journal):
         witness.write(Declared(at=now, process="cluster", limit=LIMIT, count=5, period=1000, burst=5))
     witness.write(Ceiling(at=now, process="cluster", queue=CAPPED, most=2))
 
@@ -94,3 +97,16 @@ async def _operate(cluster: Cluster, process: Process, programs: Programs) -> No
 async def _claim(cluster: Cluster, process: Process, programs: Programs) -> None:
     await programs.claim()
     await cluster.stopping(process)
+
+
+async def _do_all(cluster: Cluster, process: Process, programs: Programs) -> None:
+    """As a program that is worker and producer in one."""
+    options = cluster.options
+
+    async def rest() -> None:
+        operating = [programs.operate() for _ in range(options.operators)]
+        claiming = [programs.claim() for _ in range(options.claimers)]
+        await asyncio.gather(programs.produce(), *operating, *claiming)
+        await cluster.stopping(process)
+
+    await programs.work(rest)

@@ -35,6 +35,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Between two steps of the wall clock, on average, each up to an hour back or forth; 0: none."""
     poison: bool = False
     schedules: bool = True
+    journal: bool = False
+    """A storage of one process, which keeps a journal: all programs run in the process that owns it, and another stands
+    by."""
+
+
+def journaled(options: Options) -> Options:
+    """The same on a storage of one process. Its clock is not stepped: it is the machine's own, and not a server's."""
+    return msgspec.structs.replace(options, journal=True, workers=1, producers=1, step_each=0.0)
 
 
 def drawn(seed: int) -> Options:

@@ -61,7 +61,7 @@ class Programs:
         """A worker, until it is told to stop."""
         async with self._app.worker(dict.fromkeys(QUEUES, self._options.slots)) as worker:
             self._count_permits(worker._limiter)  # noqa: SLF001 - where they are given out
-            await stopping()
+            await worker.refusal.unless(stopping())
 
     def _count_permits(self, limiter: Limiter) -> None:
         buy = limiter.buy

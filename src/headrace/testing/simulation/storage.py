@@ -255,6 +255,21 @@ class SimulatedStorage:
         return _DeafListener(self._inner.listen(topics), self._server)
 
 
+class JournaledDoor(SimulatedStorage):
+    """The same where the wire is behind the storage. What is seen is what the caller was told."""
+
+    async def _call(
+        self,
+        call: Coroutine[Any, Any, T],
+        seen: "Callable[[T, bool], None] | None" = None,
+        lost: Callable[[], Exception] = _answer_lost,  # noqa: ARG002 - the storage tells
+    ) -> T:
+        done = await call
+        if seen is not None:
+            seen(done, True)
+        return done
+
+
 class _DeafListener:
     """Doesn't hear every notice."""
 
