@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 from headrace.model.change import Change, Verdict
 from headrace.model.errors import AnswerLost, AppClosed, EnqueueUnknown, StoreUnreachable, WrongLoop
 from headrace.model.job import Job, NewJob
+from headrace.model.mark import Mark
 from headrace.model.record import Put
 from headrace.storage.contract import Beat, Capabilities, Demand, Holding, Listener, Receipt
 from headrace.storage.journal.house import House, Settings
@@ -19,6 +20,7 @@ from headrace.storage.memory import applying, claiming, leasing, moving
 from headrace.storage.memory.notices import MemoryListener
 from headrace.storage.memory.operations import Operations
 from headrace.storage.memory.store import Store
+from headrace.storage.moving import Row
 from headrace.system.clock import Clock
 from headrace.system.spawn import Spawn
 
@@ -28,6 +30,11 @@ T = TypeVar("T")
 def _never(_keeper: Keeper, _answer: object) -> bool:
     """An interval later is soon enough."""
     return False
+
+
+def _always(_keeper: Keeper, _answer: object) -> bool:
+    """An interval would be too long."""
+    return True
 
 
 class JournaledStorage(Operations):
@@ -177,6 +184,14 @@ class JournaledStorage(Operations):
     async def beat(self, worker: str, holding: Sequence[Holding], ttl: float) -> Beat:
         """Waits for no write: the lease ends with this process, whatever the journal says."""
         return await self._write(lambda store: leasing.beat(store, worker, holding, ttl), waits=False)
+
+    async def load(self, rows: Sequence[Row], cursor: str | None) -> int:
+        """Kept when it returns: the store that they come from may be given up."""
+        return await self._write(lambda store: moving.load(store, rows, cursor), moves=True, surely=_always)
+
+    async def mark(self, mark: Mark | None) -> None:
+        """Kept when it returns: two stores that are both free would run the same jobs."""
+        await self._write(lambda store: moving.mark(store, mark), moves=True, surely=_always)
 
     def listen(self, topics: Collection[str]) -> Listener:
         return MemoryListener(self._entered().notices, topics, asyncio.get_running_loop())
