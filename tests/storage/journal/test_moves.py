@@ -1,11 +1,14 @@
 """What a move relies on is kept before it is acknowledged, however long the interval."""
 
+import pytest
 from doors import ids, opened
 from shelves import Vault, new_job
 
 from headrace.model.mark import Mark, Role
 from headrace.storage.memory import MemoryStorage
 from headrace.storage.moving import Rows
+
+pytestmark = pytest.mark.anyio
 
 
 async def rows_of_one_job() -> Rows:
