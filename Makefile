@@ -18,6 +18,8 @@
 #   make mutants                  changes the state machine in every small way and runs its tests: some 10 minutes
 #   make bench                    the benchmarks; BENCH_ARGS=... is passed on
 #   make bench-against COMMIT=... this tree's rates over that commit's, in pairs of runs: some 15 minutes
+#   make bench-guard              fails where the same work takes more instructions than at the last tag, or at COMMIT=...:
+#                                 some 3 minutes
 #   make bench-peers              installs the peers of python -m bench.peers, each in a virtual environment of its own
 #   make format                   rewrites what the formatter and the linter can fix, and the generated docs
 #   make clean                    removes .venv and caches
@@ -34,7 +36,7 @@ CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/exp
 PLANTED_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-s3 chaos-hybrid outage powercut planted mutants bench bench-against bench-peers format setup clean
+.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-s3 chaos-hybrid outage powercut planted mutants bench bench-against bench-guard bench-peers format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -72,13 +74,13 @@ chaos: $(READY)
 chaos-postgres: CHAOS_ARGS = --storage postgres --kills 2000 --slices 10 --seed 1 --json docs/explanation/data/chaos-postgres.json
 chaos-postgres: chaos
 
-chaos-objectstore: CHAOS_ARGS = --storage objectstore --kills 1000 --slices 4 --seed 1 --json docs/explanation/data/chaos-objectstore.json
+chaos-objectstore: CHAOS_ARGS = --storage objectstore --kills 1000 --slices 8 --seed 1 --json docs/explanation/data/chaos-objectstore.json
 chaos-objectstore: chaos
 
 chaos-s3: CHAOS_ARGS = --storage s3 --kills 200 --slices 2 --seed 1 --json docs/explanation/data/chaos-s3.json
 chaos-s3: chaos
 
-chaos-hybrid: CHAOS_ARGS = --storage hybrid --kills 1000 --slices 4 --seed 1 --json docs/explanation/data/chaos-hybrid.json
+chaos-hybrid: CHAOS_ARGS = --storage hybrid --kills 1000 --slices 8 --seed 1 --json docs/explanation/data/chaos-hybrid.json
 chaos-hybrid: chaos
 
 outage: $(READY)
@@ -99,6 +101,9 @@ bench: $(READY)
 
 bench-against: $(READY)
 	$(BIN)/python -m bench.against $(COMMIT) $(BENCH_ARGS)
+
+bench-guard: $(READY)
+	$(BIN)/python -m bench.guard $(COMMIT) $(BENCH_ARGS)
 
 bench-peers: $(READY)
 	$(BIN)/python -m bench.peers.environments $(BENCH_ARGS)

@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -45,22 +46,25 @@ def main() -> None:
     if given.once:
         print(_measure(chosen[0]))
         return
+    with worktree(given.commit) as other:
+        for question in chosen:
+            _compare(question, other / "src", given.pairs)
+
+
+@contextmanager
+def worktree(commit: str) -> Iterator[Path]:
+    """The tree of a commit, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "tree"
-        subprocess.run(["git", "worktree", "add", "--detach", other, given.commit], cwd=_TREE, check=True)
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", other, commit], cwd=_TREE, check=True)
         try:
-            for question in chosen:
-                _compare(question, other / "src", given.pairs)
+            yield other
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", other], cwd=_TREE, check=True)
 
 
 def _compare(question: str, other: Path, pairs: int) -> None:
-    rates: list[tuple[float, float]] = []
-    for number in range(pairs):
-        order = (_TREE / "src", other) if number % 2 else (other, _TREE / "src")
-        found = {source: _run(question, source) for source in order}
-        rates.append((found[_TREE / "src"], found[other]))
+    rates = pairs_of(question, other, pairs)
     ratios = sorted(mine / its for mine, its in rates)
     low, high = interval(ratios)
     mine, its = (statistics.median(column) for column in zip(*rates, strict=True))
@@ -69,6 +73,16 @@ def _compare(question: str, other: Path, pairs: int) -> None:
         f"medians {mine:,.0f} and {its:,.0f} jobs/s",
         flush=True,
     )
+
+
+def pairs_of(question: str, other: Path, pairs: int) -> list[tuple[float, float]]:
+    """The rates of this tree and of another's source, measured by turns."""
+    rates: list[tuple[float, float]] = []
+    for number in range(pairs):
+        order = (_TREE / "src", other) if number % 2 else (other, _TREE / "src")
+        found = {source: _run(question, source) for source in order}
+        rates.append((found[_TREE / "src"], found[other]))
+    return rates
 
 
 def interval(ordered: list[float]) -> tuple[float, float]:

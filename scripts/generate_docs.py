@@ -1,6 +1,7 @@
 """Writes the parts of the docs that follow from the code, between their markers. With --check it only compares."""
 
 import ast
+import importlib
 import inspect
 import json
 import re
@@ -720,11 +721,31 @@ def mutants() -> str:
     return f"{counts}\n\n{table(('survivor in', 'what was changed', 'why it is none'), judged)}"
 
 
+def benches(module: str, name: str) -> str:
+    """What a bench tells of what it measured."""
+    sys.path.append(str(ROOT))
+    told: Callable[[], str] = getattr(importlib.import_module(f"bench.{module}"), name)
+    return told()
+
+
+def pictures() -> Mapping[Path, str]:
+    """The plots, which are whole files."""
+    sys.path.append(str(ROOT))
+    found: Mapping[str, str] = importlib.import_module("bench.plots").drawn()
+    return {DOCS / "explanation" / "plots" / name: text for name, text in found.items()}
+
+
 PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "states.md": {"diagram": diagram, "moves": moves},
     DOCS / "explanation" / "reliability.md": {"chaos verdicts": chaos_verdicts, "chaos runs": chaos_runs},
     DOCS / "explanation" / "power-cut.md": {"powercut verdicts": powercut_verdicts},
     DOCS / "explanation" / "planted-bugs.md": {"planted": planted, "mutants": mutants},
+    DOCS / "explanation" / "benchmarks.md": {
+        "machines": lambda: benches("peers.report", "machines"),
+        "table": lambda: benches("peers.report", "table"),
+        "settings": lambda: benches("peers.report", "settings"),
+        "growth": lambda: benches("plots", "told"),
+    },
     DOCS / "README.md": {"decisions": decisions},
     ROOT / "README.md": {"storages": survivals},
     DOCS / "how-to" / "choose-a-storage.md": {"storages": choosing},
@@ -761,18 +782,24 @@ def main(arguments: list[str]) -> int:
     """0 when the committed text is up to date, or was written."""
     check_methods()
     stale = 0
-    for page, parts in PAGES.items():
-        old = new = page.read_text(encoding="utf-8")
-        for name, make in parts.items():
-            new = between(page, new, name, make())
-        if new == old:
+    for page, new in [*pictures().items(), *((page, filled(page, parts)) for page, parts in PAGES.items())]:
+        if page.exists() and page.read_text(encoding="utf-8") == new:
             continue
         if "--check" in arguments:
             print(f"{page.relative_to(ROOT)} is out of date; run: python scripts/generate_docs.py", file=sys.stderr)
             stale = 1
         else:
+            page.parent.mkdir(exist_ok=True)
             page.write_text(new, encoding="utf-8")
     return stale
+
+
+def filled(page: Path, parts: Mapping[str, Callable[[], str]]) -> str:
+    """A page with what is generated of it."""
+    text = page.read_text(encoding="utf-8")
+    for name, make in parts.items():
+        text = between(page, text, name, make())
+    return text
 
 
 if __name__ == "__main__":

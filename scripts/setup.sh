@@ -83,6 +83,9 @@ done
 # shellcheck disable=SC2086 # one word for each tool
 [ -z "$tools" ] || install_packages $tools || echo "setup: without$tools some tests are skipped"
 
+# With this, make bench-guard counts instructions instead of comparing rates.
+command -v callgrind_control >/dev/null || install_packages valgrind || echo "setup: without valgrind the guard is blunt"
+
 # With these, tests start a Postgres and a PgBouncer of their own. Debian keeps those of Postgres off the PATH.
 servers=
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || servers="$servers postgresql"
