@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import drain, enqueue, hybrid, latency, limits, many_queues, postgres, schedules, waiting
+from bench import drain, enqueue, hybrid, latency, limits, many_queues, objectstore, postgres, schedules, waiting
 from bench.setting import machine, save, show
 
 QUESTIONS = {
@@ -15,6 +15,7 @@ QUESTIONS = {
     "waiting": waiting.measure,
     "limits": limits.measure,
     "postgres": postgres.measure,
+    "objectstore": objectstore.measure,
 }
 
 
