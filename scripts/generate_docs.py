@@ -614,6 +614,7 @@ def chaos_verdicts() -> str:
             "takeovers",
             "jobs promised",
             "lost",
+            "lost in the window",
             "completed twice",
             "duplicate starts",
             "stale writes refused",
@@ -635,6 +636,7 @@ def chaos_row(run: Outcome) -> Sequence[str]:
         faults.get("takeovers", 0),
         counts["acknowledged"],
         counts["lost"],
+        counts.get("lost in the window", 0),
         counts["double_completions"],
         counts["duplicate_starts"],
     )
