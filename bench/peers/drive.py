@@ -128,7 +128,8 @@ async def latency(adapter: Any, samples: float, least: float, most: float, insid
         producer = await started(adapter)
         if inside:
             await enter(stack, adapter.working(0))
-        while marked() < _WARM_UP:
+        until = time.monotonic() + _LOST_AFTER
+        while marked() < _WARM_UP and time.monotonic() < until:
             await pause(adapter, 0.01)
         chance, begins, lost = random.Random(7), time.monotonic(), 0
         for number in range(int(samples)):

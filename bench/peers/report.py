@@ -131,7 +131,7 @@ def _cells(record: Record) -> Iterator[str]:
     yield _number(best_drain(record))
     yield _number(median.get("two_processes"))
     yield f"{latency['p50_ms']:.1f} / {latency['p99_ms']:.1f}" if "p50_ms" in latency else ""
-    yield f"{idle['share'] * 100:.1f}" if idle else ""
+    yield f"{idle['share'] * 100:.1f}" if idle and "share" in idle else ""
     yield _number(median.get("mb"))
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -68,14 +68,22 @@ def figures(bench: Bench) -> dict[str, Any]:
     for _ in range(bench.size.rounds):
         found: dict[str, Any] = {}
         for column, ask in columns(bench):
-            with alone():
-                found[column] = ask()
+            found[column] = attempted(ask)
         rounds.append(found)
     record: dict[str, Any] = {"rounds": rounds, "median": medians(rounds)}
-    with alone():
-        record["idle"] = bench.idle()
-        record["latency"] = bench.latency() if bench.adapter.latency else None
+    record["idle"] = attempted(bench.idle)
+    record["latency"] = attempted(bench.latency) if bench.adapter.latency else None
     return record
+
+
+def attempted(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A step's answer; where it failed, why: the others still count."""
+    with alone():
+        try:
+            return ask()
+        except Failed as failed:
+            print(f"\n{failed}", flush=True)
+            return {"per_s": None, "failed": str(failed)}
 
 
 def columns(bench: Bench) -> Iterator[tuple[str, Any]]:

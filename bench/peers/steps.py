@@ -18,6 +18,8 @@ from bench.peers.databases import Server
 from bench.peers.environments import TREE
 
 _SYNC = re.compile(r"\bf(?:data)?sync\(")
+_PATIENCE = 120.0
+"""Seconds of a step."""
 _STUCK = 20.0
 """Seconds in which no job is begun."""
 
@@ -70,9 +72,18 @@ class Bench:
     def ask(self, mode: str, *numbers: object, under: Sequence[str] = ()) -> Any:
         """The answer of a step."""
         command = [*under, *self.command(mode, *numbers)]
-        ran = subprocess.run(
-            command, cwd=TREE, env=self.environment(), capture_output=True, text=True, timeout=300, check=False
-        )
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=TREE,
+                env=self.environment(),
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.adapter.name} {mode}: no answer within {_PATIENCE:g} s") from None
         for line in reversed(ran.stdout.splitlines()):
             if line.startswith("ANSWER "):
                 return json.loads(line.removeprefix("ANSWER "))

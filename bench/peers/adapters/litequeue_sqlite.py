@@ -36,4 +36,4 @@ def work(_: int) -> None:
             time.sleep(0.001)
             continue
         mark(json.loads(message.data))
-        queue.done(message.message_id)
+        queue.done(message.message_id, claim_id=message.claim_id)
