@@ -139,6 +139,19 @@ async def test_nobody_waits_for_leases() -> None:
     assert len(desk.vault.writes) == 2
 
 
+async def test_where_the_loop_stood_still_what_was_written_meanwhile_is_not_in_doubt() -> None:
+    async with at_work() as desk:
+        hold = desk.vault.held()
+        _, ticket = desk.insert()
+        waiting = desk.wait(ticket, patience=0.05)
+        await hold.reached.wait()
+        assert ticket is not None
+        desk.keeper._settle(ticket)  # as the keeper's own thread does while this one is blocked
+        threading.Event().wait(0.1)
+        await waiting
+        hold.over.set()
+
+
 async def test_who_waits_too_long_is_told_and_what_they_asked_is_done_later() -> None:
     async with at_work() as desk:
         hold = desk.vault.held()

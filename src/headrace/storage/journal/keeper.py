@@ -106,7 +106,9 @@ class Keeper:
             async with asyncio.timeout(patience):
                 await future
         except TimeoutError:
-            raise self._unanswered(f"it was not written within {patience:g} s") from None
+            if future.cancelled():
+                raise self._unanswered(f"it was not written within {patience:g} s") from None
+            future.result()  # the answer was there before: a handler had kept the loop from turning
 
     # --- on its own loop ---------------------------------------------------------------------------------------------
 
