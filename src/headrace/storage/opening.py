@@ -9,7 +9,8 @@ from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 
 _PASSWORD = re.compile("^([^:@]*):.*@", re.DOTALL)
-_PASSWORD_OPTION = re.compile("([?&](?:ssl)?password=)[^&]*", re.IGNORECASE)
+_SECRET_OPTION = re.compile("([?&][^=&]*(?:password|secret|token|access_?key)[^=&]*=)[^&]*", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 AVAILABLE = (
     "memory:",
     "sqlite:///path",
@@ -94,7 +95,7 @@ def _open_bucket(url: str, options: dict[str, str], clock: Clock, patience: floa
             raise
         raise DriverMissing(redact(url), "slatedb", "objectstore") from None
     return object_storage(
-        read_place(url),
+        read_place(url, redact(url)),
         lease=_duration(url, options, "lease", _OWNER_LEASE),
         takeover=_choice(url, options, "takeover", ("0", "1")) == "1",
         patience=patience,
@@ -126,7 +127,7 @@ def redact(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not rest.startswith("/") and ("@" in rest.partition("?")[0] or not _has_ports(rest)):
         rest = _PASSWORD.sub(r"\1:***@", rest)
-    return scheme + separator + _PASSWORD_OPTION.sub(r"\1***", rest)
+    return scheme + separator + _SECRET_OPTION.sub(r"\1***", rest)
 
 
 def _has_ports(rest: str) -> bool:
@@ -141,23 +142,26 @@ def _file_path(url: str) -> str:
     if host or not path.startswith("/") or path == "/":
         scheme = url.partition(":")[0]
         raise InvalidURL(
-            url, f"write {scheme}:///jobs.db for a file in the current folder, {scheme}:////data/jobs.db else"
+            redact(url), f"write {scheme}:///jobs.db for a file in the current folder, {scheme}:////data/jobs.db else"
         )
     name = unquote(path[1:])
     if "\0" in name or name == ":memory:":
-        raise InvalidURL(url, "it names no file; for jobs in memory use memory:")
+        raise InvalidURL(redact(url), "it names no file; for jobs in memory use memory:")
     return name
 
 
 def _refuse_unknown(url: str, options: dict[str, str], known: tuple[str, ...]) -> None:
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InvalidURL(url, f"{unknown[0]}= is no option of this storage; known: {', '.join(known) or 'none'}")
+        raise InvalidURL(
+            redact(url), f"{unknown[0]}= is no option of this storage; known: {', '.join(known) or 'none'}"
+        )
 
 
 def _duration(url: str, options: dict[str, str], name: str, default: str) -> float:
     try:
-        return seconds(options.get(name, default), name, least=_SHORTEST, most=_LONGEST)
+        text = options.get(name, default)
+        return seconds(float(text) if _NUMBER.fullmatch(text) else text, name, least=_SHORTEST, most=_LONGEST)
     except InvalidOption as error:
         raise InvalidURL(redact(url), str(error)) from None
 
@@ -165,5 +169,5 @@ def _duration(url: str, options: dict[str, str], name: str, default: str) -> flo
 def _choice(url: str, options: dict[str, str], name: str, choices: tuple[str, ...]) -> str:
     value = options.get(name, choices[0])
     if value not in choices:
-        raise InvalidURL(url, f"{name}={value} must be one of {', '.join(choices)}")
+        raise InvalidURL(redact(url), f"{name}={value} must be one of {', '.join(choices)}")
     return value

@@ -65,19 +65,20 @@ class Place(msgspec.Struct, frozen=True):
             raise StoreUnreachable(self.where, error.strerror or str(error)) from None
 
 
-def read_place(url: str) -> Place:
-    """The place that a URL names; InvalidURL."""
+def read_place(url: str, shown: str | None = None) -> Place:
+    """The place that a URL names; InvalidURL, about ``shown``."""
+    shown = url if shown is None else shown
     parts = urlsplit(url)
     path = unquote(parts.path).strip("/")
     if "\0" in path or ".." in path.split("/"):
-        raise InvalidURL(url, "its path has parts that no object can have")
+        raise InvalidURL(shown, "its path has parts that no object can have")
     if parts.scheme == "file":
         if parts.netloc or not path:
-            raise InvalidURL(url, "write file:///folder/of/its/own, the path from the root of the disk")
+            raise InvalidURL(shown, "write file:///folder/of/its/own, the path from the root of the disk")
         folder = os.path.realpath(f"/{path}")
         return Place(f"file://{folder}", "file:///", folder.strip("/"), folder)
-    if not parts.netloc or parts.username is not None or parts.port is not None:
-        raise InvalidURL(url, f"write {parts.scheme}://bucket/prefix; keys and endpoint come from the environment")
+    if not parts.netloc or "@" in parts.netloc or ":" in parts.netloc:
+        raise InvalidURL(shown, f"write {parts.scheme}://bucket/prefix; keys and endpoint come from the environment")
     if not path:
-        raise InvalidURL(url, f"name a prefix of its own: {parts.scheme}://{parts.netloc}/jobs")
+        raise InvalidURL(shown, f"name a prefix of its own: {parts.scheme}://{parts.netloc}/jobs")
     return Place(f"{parts.scheme}://{parts.netloc}/{path}", f"{parts.scheme}://{parts.netloc}", path)
