@@ -6,6 +6,7 @@ installed is told of, and left out: ``make bench-peers`` installs the peers.
 
 import argparse
 import dataclasses
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     names = [name for given_name in given.names for name in _GROUPS.get(given_name, [given_name])]
     if unknown := [name for name in names if name not in ADAPTERS and name not in floors.FLOORS]:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join([*_GROUPS, *floors.FLOORS, *ADAPTERS])}")
+    # so that the workers of a step end with this program
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with postgres() as server:
         for name in names:
             print(f"{name:22} {_measure(name, size, server)}", flush=True)
