@@ -1,4 +1,4 @@
-"""Object storage keeps the storage contract in a bucket too: a few families, for each opening there takes a second."""
+"""Object storage keeps the storage contract in a bucket too: one family, for each opening there takes a second."""
 
 from itertools import count
 
@@ -10,9 +10,8 @@ from headrace.storage.objectstore.place import read_place
 from headrace.system.clock import ManualClock
 from headrace.testing.conformance.family import StorageFactory
 from headrace.testing.conformance.test_apply import TestOneCommit
-from headrace.testing.conformance.test_handle import TestHandle
 
-__all__ = ["TestHandle", "TestOneCommit"]
+__all__ = ["TestOneCommit"]
 
 
 @pytest.fixture

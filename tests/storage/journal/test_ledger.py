@@ -87,7 +87,7 @@ changes = st.tuples(st.just("change"), st.integers(0, 1), st.integers(0, 9), st.
 steps = st.lists(changes | changes | st.just(("write",)) | st.just(("reopen",)), max_size=120)
 
 
-@settings(deadline=None, derandomize=True, max_examples=400)
+@settings(deadline=None, derandomize=True, max_examples=150)
 @given(steps)
 def test_what_was_written_comes_back(taken: list[tuple[Any, ...]]) -> None:
     journal = Journal()
@@ -106,7 +106,7 @@ def test_what_was_written_comes_back(taken: list[tuple[Any, ...]]) -> None:
     assert journal.ledger._rows == journal.rows
 
 
-@settings(deadline=None, derandomize=True, max_examples=100)
+@settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.lists(changes, min_size=1, max_size=5), max_size=60))
 def test_the_journal_is_bounded_at_every_step(taken: list[list[tuple[Any, ...]]]) -> None:
     """Twice what it must be, the slack, and what came with the last write."""

@@ -30,7 +30,7 @@ def opened(url: str) -> JournaledStorage:
         ("hybrid:///a?lease=0", "lease=0.0 can't be used: it must be"),
         ("s3://a/b?aws_secret_access_key=pa55word", "aws_secret_access_key= is no option of this storage"),
         ("s3://key:pa55/word@bucket/jobs", "write s3://bucket/prefix; keys and endpoint come from the environment"),
-        ("s3://key:pa55word@bucket/jobs?takeover=2", "takeover=2 must be one of 0, 1"),
+        ("s3://key:pa55word@bucket/jobs?takeover=2", "write s3://bucket/prefix; keys and endpoint come from the env"),
         ("file:///a?lease=1d", "lease='1d' can't be used"),
         ("file:///a?interval=1s", "interval= is no option of this storage; known: "),
         ("s3://a/b?region=here", "region= is no option of this storage; known: "),
