@@ -14,7 +14,8 @@ from typing import Any
 
 DATA = os.environ.get("BENCH_DATA", ".bench/data")
 """A folder on a real disk."""
-TRACE = os.environ.get("BENCH_TRACE", ".bench/trace")
+_MEMORY = "/dev/shm"
+TRACE = os.environ.get("BENCH_TRACE", f"{_MEMORY}/headrace-bench" if os.path.isdir(_MEMORY) else ".bench/trace")
 URL = os.environ.get("BENCH_URL", "")
 """Of the database server, where there is one; of the store, for headrace."""
 VARIANT = os.environ.get("BENCH_VARIANT", "")

@@ -109,11 +109,13 @@ class Bench:
         mode = ("work-inside", concurrency, queued) if self.adapter.inside else ("work", concurrency)
         with self.working([self.command(*mode)] * number) as started:
             _until_still(queued, self.size.longest)
+            ended = time.monotonic()
             weight = sum(processes.megabytes(worker.pid) for worker in started)
         begun = sorted(begun for _, begun in setting.marks())
         if len(begun) < 2:
             return {"jobs": len(begun), "per_s": None}
-        seconds = begun[-1] - begun[0]
+        # one that is cut short may just have done a burst, and wait for its next look
+        seconds = (begun[-1] if len(begun) >= queued else max(begun[-1], ended)) - begun[0]
         return {"jobs": len(begun), "complete": len(begun) >= queued, "per_s": (len(begun) - 1) / seconds, "mb": weight}
 
     def idle(self) -> dict[str, float]:
