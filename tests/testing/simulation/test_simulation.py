@@ -61,9 +61,18 @@ def test_options_that_once_found_something(options: str) -> None:
 
 @pytest.mark.timeout(1_200)
 def test_thousands_of_clusters_break_no_promise() -> None:
-    line = [sys.executable, "-m", "headrace.testing.simulation", "--seeds", str(SEEDS), "--jobs", "0"]
+    simulate_all(SEEDS)
+
+
+@pytest.mark.timeout(1_200)
+def test_owners_of_a_journal_that_are_killed_fenced_and_followed_break_no_promise() -> None:
+    simulate_all(max(1, SEEDS // 20), "--journal")
+
+
+def simulate_all(seeds: int, *options: str) -> None:
+    line = [sys.executable, "-m", "headrace.testing.simulation", "--seeds", str(seeds), "--jobs", "0", *options]
     run = subprocess.run(line, capture_output=True, text=True, check=False)
     print(run.stdout, run.stderr)
     assert run.returncode == 0
-    assert f"simulations={SEEDS} " in run.stdout.splitlines()[-1]
+    assert f"simulations={seeds} " in run.stdout.splitlines()[-1]
     assert run.stdout.rstrip().endswith("bad=0 PASS")
