@@ -65,8 +65,10 @@ async def test_a_fenced_owner_answers_nobody_any_more(vault: Vault) -> None:
     async with opened(vault) as storage:
         kept = await insert(storage)
         hold = vault.held()
-        waiting = [asyncio.ensure_future(storage.insert([new_job()])) for _ in range(3)]
+        waiting = [asyncio.ensure_future(storage.insert([new_job()]))]
         await hold.reached.wait()
+        waiting += [asyncio.ensure_future(storage.insert([new_job()])) for _ in range(2)]
+        await asyncio.wait(waiting, timeout=0.05)
         vault.take_over()
         hold.over.set()
         tried, *others = await asyncio.gather(*waiting, return_exceptions=True)

@@ -8,6 +8,7 @@ done. One process owns the shelf; others read.
 - ``ledger``: which entry of the journal holds the last word on a row, so that old entries can go.
 - ``shelf``: the seam. A storage of this kind is a shelf and a URL.
 - ``keeper``: the thread that writes.
+- ``taking``: how a process becomes the owner.
 - ``house``: what all handles of one process on one shelf share: who owns it, the keeper, a reader's image.
 - ``standing``: what people are told of a shelf: its owner, its size.
 - ``storage``: the handle.

@@ -12,26 +12,20 @@ from typing import Any, ClassVar, TypeVar, cast
 
 import msgspec
 
-from headrace.model.errors import SchemaTooNew, StoreError, StoreOwned, StoreTaken, StoreUnreachable
-from headrace.model.ownership import Owner, is_stale
+from headrace.model.errors import StoreError, StoreOwned, StoreTaken
 from headrace.storage.journal.keeper import Keeper
 from headrace.storage.journal.replay import Image
-from headrace.storage.journal.shelf import FORMAT, Fenced, Head, Shelf, owned_by
-from headrace.storage.journal.standing import onlooker
+from headrace.storage.journal.shelf import Head, Shelf
+from headrace.storage.journal.taking import Taken, look, move_in
 from headrace.storage.memory.notices import Notices
 from headrace.system.clock import Clock
 from headrace.system.forks import keep_for_ever
-from headrace.system.ids import Ids
-from headrace.system.machine import born_at, host_name
 from headrace.system.spawn import Spawn
 
 T = TypeVar("T")
 
 _FRESH = 1.0
 """Seconds that what a reader has read is used, or five times as long as reading took."""
-_TRIES = 5
-_FIRST_PAUSE = 0.2
-"""Seconds between two of them."""
 _WARY = 10.0
 """Seconds after a kill of the former owner for which claims are written before anything is given out."""
 _LAST_WRITE = 5.0
@@ -69,8 +63,6 @@ class House:
         self._read_at = self._reading_took = 0.0
         self.owned: tuple[Image, Keeper] | None = None
         """Once this process is the owner."""
-        self._after_kill = False
-        """Whether the owner before did not leave by itself."""
         self._keeping: asyncio.Task[None] | None = None
         self._hosted = spawn.host(f"headrace-journal {shelf.where}", self._live)
 
@@ -204,48 +196,22 @@ class House:
 
     async def _own(self) -> tuple[Image, Keeper]:
         if self.owned is None:
-            self.owned = await self._move_in()
+            settings = self._settings
+            self.owned = await move_in(self.shelf, self._clock, settings.lease, settings.takeover, self._settle_in)
             self._image = None
         return self.owned
 
-    async def _move_in(self) -> tuple[Image, Keeper]:
-        """Several that come at once may keep each other from it: each leaves the others more time at each try."""
-        for turn in range(_TRIES):
-            with suppress(Fenced):
-                head = await self._take()
-                if head is not None:
-                    return await self._settle_in(head)
-            await self._clock.sleep(_FIRST_PAUSE * 2**turn)
-        raise StoreUnreachable(self.shelf.where, f"{_TRIES} times another process became its owner first")
-
-    async def _take(self) -> Head | None:
-        seen = await self._look()
-        owner = None if seen is None or self._settings.takeover else seen.owner
-        if owner is not None and not is_stale(owner, onlooker(self._clock)):
-            raise owned_by(self.shelf.where, owner)
-        self._after_kill = seen is not None and seen.owner is not None
-        first, following = (1, 1) if seen is None else (seen.first, seen.next)
-        head = Head(FORMAT, first, following, self._self())
-        return head if await self.shelf.take(seen, head) else None
-
-    async def _settle_in(self, head: Head) -> tuple[Image, Keeper]:
-        try:
-            image = await self._read(head)
-        except Fenced:
-            raise
-        except BaseException:
-            with suppress(StoreError):
-                await self.shelf.write([], msgspec.structs.replace(head, owner=None))
-            raise
+    async def _settle_in(self, taken: Taken) -> tuple[Image, Keeper]:
+        image = await self._read(taken.head)
         image.forget_owners()
         keeper = Keeper(
             self.shelf,
             image.noted,
             image.store.lock,
             image.ledger,
-            head,
+            taken.head,
             interval=self._settings.interval,
-            wary=_WARY if self._after_kill else 0.0,
+            wary=_WARY if taken.after_kill else 0.0,
             clock=self._clock,
         )
         self._keeping = asyncio.ensure_future(keeper.run())
@@ -259,23 +225,7 @@ class House:
         return image
 
     async def _look(self) -> Head | None:
-        head = await self.shelf.look()
-        if head is not None and head.format > FORMAT:
-            raise SchemaTooNew(self.shelf.where, head.format, FORMAT)
-        return head
-
-    def _self(self) -> Owner:
-        now, pid = self._clock.wall(), os.getpid()
-        return Owner(
-            token=Ids(self._clock).new(),
-            host=host_name(),
-            boot_id=self._clock.boot_id(),
-            pid=pid,
-            born=born_at(pid) or 0,
-            since=now,
-            seen=now,
-            lease=self._settings.lease,
-        )
+        return await look(self.shelf)
 
 
 os.register_at_fork(after_in_child=House.leave_behind)
