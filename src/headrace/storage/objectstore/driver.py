@@ -65,7 +65,9 @@ class Writer:
 
     def __init__(self, database: slatedb.Db) -> None:
         self._database = database
-        self._logs = 0
+        self._logs = _LOGS
+        """Written since they went into a table. At first that may be any number: owners that are killed leave theirs,
+        and each start would take longer than the one before."""
         self._tidying: asyncio.Task[None] | None = None
 
     @classmethod
