@@ -8,8 +8,7 @@
 #   make simulate                 20,000 simulated clusters from new seeds: about an hour; SIMULATE_ARGS=... instead of that
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make chaos-postgres           2,000 kills and some 250 restarts of the server on Postgres: some 25 minutes; CHAOS_ARGS=...
-#   make chaos-objectstore        1,000 kills and some 250 takeovers of the owner on object storage in a folder: some 15 minutes
-#   make chaos-s3                 200 kills and some 50 takeovers on an S3 of our own: some 5 minutes
+#   make chaos-objectstore        1,000 kills and some 250 takeovers of the owner on object storage in a folder: some 20 minutes
 #   make chaos-hybrid             1,000 kills on a hybrid: some 10 minutes
 #   make outage                   a minute without a server, twice, for 32 workers with 10,000 jobs due on Postgres: some 4 minutes
 #   make powercut                 4,800 power cuts under SQLite: some 10 minutes; POWERCUT_ARGS=... instead of that
@@ -36,7 +35,7 @@ CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/exp
 PLANTED_ARGS ?=
 JOBS ?=
 
-.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-s3 chaos-hybrid outage powercut planted mutants bench bench-against bench-guard bench-peers format setup clean
+.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-hybrid outage powercut planted mutants bench bench-against bench-guard bench-peers format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -74,11 +73,8 @@ chaos: $(READY)
 chaos-postgres: CHAOS_ARGS = --storage postgres --kills 2000 --slices 10 --seed 1 --json docs/explanation/data/chaos-postgres.json
 chaos-postgres: chaos
 
-chaos-objectstore: CHAOS_ARGS = --storage objectstore --kills 1000 --slices 8 --seed 1 --json docs/explanation/data/chaos-objectstore.json
+chaos-objectstore: CHAOS_ARGS = --storage objectstore --kills 1000 --slices 5 --seed 1 --json docs/explanation/data/chaos-objectstore.json
 chaos-objectstore: chaos
-
-chaos-s3: CHAOS_ARGS = --storage s3 --kills 200 --slices 2 --seed 1 --json docs/explanation/data/chaos-s3.json
-chaos-s3: chaos
 
 chaos-hybrid: CHAOS_ARGS = --storage hybrid --kills 1000 --slices 8 --seed 1 --json docs/explanation/data/chaos-hybrid.json
 chaos-hybrid: chaos

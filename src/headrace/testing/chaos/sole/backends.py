@@ -24,6 +24,10 @@ class SoleBackend:
 
     window = 0.0
     """Seconds before a kill of which nothing is promised."""
+    options: Mapping[str, str] = {}
+    """Options of the app that it wants otherwise than ``workload.OPTIONS``."""
+    workload: Mapping[str, str] = {}
+    """What it wants of the workload, beside what its scenario wants."""
 
     def make(self, folder: Path) -> str:
         """The URL of a fresh store."""
@@ -106,7 +110,10 @@ class BucketBackend(SoleBackend):
 
 
 class S3Backend(BucketBackend):
-    """The same in a bucket of moto, which keeps all in memory."""
+    """The same in a bucket of moto, which keeps all in memory, and answers one request after another."""
+
+    options: Mapping[str, str] = {"patience": "25s"}
+    workload: Mapping[str, str] = {"enough": "10"}
 
     def __init__(self) -> None:
         super().__init__()

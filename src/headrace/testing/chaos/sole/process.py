@@ -5,8 +5,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
-from headrace.interface.cli.exits import STORE
-from headrace.model.errors import StoreError
+from headrace.interface.cli.exits import FAILED, STORE
+from headrace.model.errors import StoreError, StoreOwned, StoreTaken, StoreUnreachable
 from headrace.testing.chaos.keeping import come_to_rest
 from headrace.testing.chaos.operating import Claimer, Operator
 from headrace.testing.chaos.producer import Producer, until_sigterm
@@ -17,6 +17,8 @@ ALL = "producer operator claimer"
 SETTLING = "claimer onlooker"
 """What it does beside its work, by the name of the part: in a storm, and until all has come to rest."""
 WORKER = "worker"
+GAVE_UP = 75
+"""The exit code where the store was not to be reached for as long as it is patient."""
 
 
 async def _watch(station: Station, stopping: asyncio.Event) -> None:
@@ -50,4 +52,6 @@ def live_alone(station: Station) -> int:
         return until_sigterm(live)
     except StoreError as error:
         print(f"{station.name}: {error}", file=sys.stderr)
-        return STORE
+        if isinstance(error, StoreUnreachable):
+            return GAVE_UP
+        return STORE if isinstance(error, StoreOwned | StoreTaken) else FAILED

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
-from headrace.testing.chaos.driver import Run
+from headrace.testing.chaos.driver import Run, Tell
 from headrace.testing.chaos.expectations import Found, judge
 from headrace.testing.chaos.fleet import Fleet, Overdue
 from headrace.testing.chaos.ledger import Ledger
+from headrace.testing.chaos.outcome import Request
 from headrace.testing.chaos.scenarios import Scenario
 from headrace.testing.chaos.sole.backends import SOLE_BACKENDS
 from headrace.testing.chaos.sole.process import SETTLING
@@ -37,6 +39,12 @@ class SoleRun(Run):
 
     scenarios: Mapping[str, type[Scenario]] = {"storm": Alone}
     storms: type[Storm] = SoleStorm
+
+    def __init__(self, request: Request, folder: Path, tell: Tell) -> None:
+        super().__init__(request, folder, tell)
+        own, backend = self._station, SOLE_BACKENDS[request.storage]
+        options, workload = {**own.options, **backend.options}, {**own.workload, **backend.workload}
+        self._station = replace(own, options=options, workload=workload)
 
     def _heal(self, storm: Storm, ledger: Ledger) -> None:
         """All that was planned beside the storm is done by processes that come one after another."""

@@ -5,21 +5,24 @@ import time
 from collections.abc import Mapping, Sequence
 
 from headrace.interface.cli.exits import STORE
-from headrace.testing.chaos.fleet import Fleet, Ship, wait_until
+from headrace.testing.chaos.fleet import Fleet, Overdue, Ship, wait_until
 from headrace.testing.chaos.ledger import SUFFIX, Ledger
 from headrace.testing.chaos.scenarios import Fault, Scenario
+from headrace.testing.chaos.sole.process import GAVE_UP
 from headrace.testing.chaos.storm import AIMED, Storm, Writer
 from headrace.testing.dice import Dice
 from headrace.testing.history.records import Died
 
 SOLE = "sole"
 _AIMING = 0.2
-_YIELDING = 20.0
+_YIELDING = 60.0
 """Seconds in which whoever lost its store must have ended, once it is not held."""
 _HELD = 0.5
 """The share of those that are held while another takes the store, and wake up with all that they had in hand."""
 _GROWN = 0.8
 """The share of faults that come when the process has become the owner; the others may hit it on its way there."""
+_ENOUGH = 10
+"""Objections after which nothing better is expected."""
 _UNSEEN = 100
 """Milliseconds for which nobody may have seen that a process has killed itself."""
 
@@ -51,6 +54,8 @@ class SoleStorm(Storm):
     def man(self) -> None:
         """Start the next one where there is none."""
         self.bury()
+        if len(self.objections) > _ENOUGH:
+            raise Overdue("a process that lives on this store", 0)
         if self._owner() is None:
             self.start(SOLE, self._last)
 
@@ -73,6 +78,8 @@ class SoleStorm(Storm):
                 self.counts["fenced"] += ship.code == STORE
                 if ship.code not in (STORE, -signal.SIGKILL):
                     self.objections.append(f"{ship.name} lost its store and ended with {ship.code}")
+            elif ship.role == SOLE and ship.code == GAVE_UP:
+                self.counts["gave up"] += 1
             elif ship.role == SOLE and ship.code == -signal.SIGKILL:
                 self._note_suicide(ship)
             elif ship.role == SOLE and not (ship.code == 0 or ship.ended_well):
@@ -100,6 +107,9 @@ class SoleStorm(Storm):
             return False
         if self.dice.chance(AIMED):
             self._await_record(ship)
+        return self._kill(ship)
+
+    def _kill(self, ship: Ship) -> bool:
         at = self.ledger.now()
         if not ship.kill():
             return False
@@ -147,6 +157,9 @@ class SoleStorm(Storm):
         self._robbed[old] = since
         new = self.start(SOLE, old.name, url)
         wait_until(lambda: self._has_spoken(new) or not new.is_alive(), f"{new.name} has taken the store over")
+        if not self._has_spoken(new):  # it gave up, and nobody knows how far it came
+            self._kill(old)
+            return False
         if held:
             old.send(signal.SIGCONT)
             self._robbed[old] = time.monotonic()
