@@ -377,7 +377,7 @@ async def test_a_worker_that_stops_reads_back_first(scene: Scene, kind: Kind) ->
     assert scene.reports == []
 
 
-async def test_it_is_counted_as_any_other(scene: Scene, kind: Kind) -> None:
+async def test_it_is_counted_as_any_other(scene: Scene, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work(caller: Caller) -> None:
         await caller.write("one")
         await complete(kind, caller)
@@ -385,7 +385,11 @@ async def test_it_is_counted_as_any_other(scene: Scene, kind: Kind) -> None:
 
     task = scene.app.task(name="task", retry=SOON)(scene.within(work))
     async with scene.app.worker(["default"]) as worker:
+        takes, take = [], worker._tally.take
+        monkeypatch.setattr(worker._tally, "take", lambda: takes.append(take()) or takes[-1])  # the roller takes too
         await scene.app.ajoin(await task.aenqueue(), timeout=20)
         await worker.idle()
-        counts = worker._tally.take()["default"].tasks["task"]
-    assert (counts.started, counts.completed, counts.failed, counts.retried) == (2, 1, 1, 1)
+        worker._tally.take()
+    counts = [activity.tasks["task"] for taken in takes for activity in taken.values() if "task" in activity.tasks]
+    told = [(count.started, count.completed, count.failed, count.retried) for count in counts]
+    assert [sum(numbers) for numbers in zip(*told, strict=True)] == [2, 1, 1, 1]
