@@ -23,6 +23,11 @@ def is_put(text: bytes) -> bool:
     return text.startswith(b"PUT")
 
 
+def is_log(text: bytes) -> bool:
+    """Whether a request writes what a caller waits for: not what is put in order beside that."""
+    return is_put(text) and b"/wal/" in text.partition(b"\r\n")[0]
+
+
 def new_job() -> NewJob:
     return NewJob(id=IDS.new(), task="t", queue="q", payload="{}")
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from lines import CLOSING, Line, ids, insert, is_put, new_job, seconds
+from lines import CLOSING, Line, ids, insert, is_log, is_put, new_job, seconds
 
 from headrace.model.errors import AnswerLost, EnqueueUnknown, StoreUnreachable
 from headrace.model.record import Put
@@ -44,7 +44,7 @@ async def test_answers_are_lost_while_it_becomes_the_owner(line: Line) -> None:
 
 async def test_an_answer_that_comes_late_is_waited_for(line: Line) -> None:
     async with line.owner() as storage:
-        line.proxy.stall_answers(0.3, is_put)
+        line.proxy.stall_answers(0.3, is_log)
         inserting = asyncio.ensure_future(insert(storage))
         assert await seconds(inserting) >= 0.3
         assert await line.kept() == set(await inserting)
@@ -52,7 +52,7 @@ async def test_an_answer_that_comes_late_is_waited_for(line: Line) -> None:
 
 async def test_an_answer_that_comes_too_late(line: Line) -> None:
     async with line.owner(patience=1.0) as storage:
-        line.proxy.stall_answers(match=is_put)
+        line.proxy.stall_answers(match=is_log)
         job = new_job()
         told: asyncio.Future[object] = asyncio.ensure_future(storage.insert([job]))
         assert await seconds(told) < 1.5
