@@ -1,54 +1,40 @@
 """Hybrid beside memory, in the same run: what the file costs, what a caller waits at most, and how soon it is back."""
 
 import asyncio
-import os
 import statistics
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
 from bench.drain import drain
 from bench.enqueue import bulk, callers, rate
-from bench.setting import MEMORY, PAYLOAD, Figure, make_app, task_of
+from bench.setting import HYBRID, MEMORY, PAYLOAD, Figure, make_app, store, task_of
 
 _ROUNDS = 3
-HYBRID = "hybrid, interval 1 s"
 _LIVE = 1_000_000
 
 
 def measure() -> list[Figure]:
     """Medians of three rounds, memory and hybrid by turns; the rest once."""
     figures = []
-    for question, work, target in (
-        ("bulk enqueue, 1,000 a call", bulk, 200_000),
-        ("enqueue from 100 callers", callers, None),
+    for question, target, rate_at in (
+        ("bulk enqueue, 1,000 a call", 200_000, lambda url: rate(url, bulk)),
+        ("enqueue from 100 callers", None, lambda url: rate(url, callers)),
+        ("drain, concurrency 100", 80_000, lambda url: drain(url, 100_000)),
     ):
         rates = {kind: [] for kind in (MEMORY, HYBRID)}
         for _ in range(_ROUNDS):
-            for kind in rates:
-                with _url(kind) as url:
-                    rates[kind].append(asyncio.run(rate(url, work)))
+            for kind, found in rates.items():
+                with store(kind) as url:
+                    found.append(asyncio.run(rate_at(url)))
         figures += [Figure(question, kind, statistics.median(found), "jobs/s", target) for kind, found in rates.items()]
-    rates = {kind: [] for kind in (MEMORY, HYBRID)}
-    for _ in range(_ROUNDS):
-        for kind in rates:
-            with _url(kind) as url:
-                rates[kind].append(asyncio.run(drain(url, 100_000)))
-    figures += [
-        Figure("drain, concurrency 100", kind, statistics.median(found), "jobs/s", 80_000)
-        for kind, found in rates.items()
-    ]
     return figures + _at_a_million()
 
 
 def _at_a_million() -> list[Figure]:
     """One caller enqueues while a million jobs wait, and while writes go on."""
-    with _url(HYBRID) as url:
-        waits, size = asyncio.run(_pauses(url)), 0
-        path = Path(url.removeprefix("hybrid:///"))
-        size = path.stat().st_size
+    with store(HYBRID) as url:
+        waits = asyncio.run(_pauses(url))
+        size = Path(url.removeprefix("hybrid:///")).stat().st_size
         seconds = asyncio.run(_reopen(url))
     waits.sort()
     where = f"{_LIVE:,} live jobs"
@@ -91,12 +77,3 @@ async def _reopen(url: str) -> float:
     async with app:
         await task_of(app, "noop").aenqueue(**PAYLOAD)
         return perf_counter() - started
-
-
-@contextmanager
-def _url(kind: str) -> Iterator[str]:
-    if kind == MEMORY:
-        yield "memory:"
-        return
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DATA")) as folder:
-        yield f"hybrid:///{folder}/jobs.snap"

@@ -18,7 +18,7 @@ from headrace import Headrace, Task
 PAYLOAD = {"user": 123456, "email": "user123456@example.com", "kind": "welcome", "note": "x" * 23, "flag": True}
 """110 bytes of JSON."""
 
-MEMORY, SQLITE = "memory", "sqlite, synchronous=FULL"
+MEMORY, SQLITE, HYBRID = "memory", "sqlite, synchronous=FULL", "hybrid, interval 1 s"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def store(kind: str) -> Iterator[str]:
         yield "memory:"
         return
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DATA")) as folder:
-        yield f"sqlite:///{folder}/jobs.db"
+        yield f"hybrid:///{folder}/jobs.snap" if kind == HYBRID else f"sqlite:///{folder}/jobs.db"
 
 
 def timed(work: Callable[[], object]) -> float:

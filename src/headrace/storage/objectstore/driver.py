@@ -60,11 +60,31 @@ def bucket(url: str) -> slatedb.ObjectStore:
     return slatedb.ObjectStore.resolve(url)
 
 
-class Writer:
+class _Opened:
+    """A database that can be read."""
+
+    def __init__(self, database: "slatedb.Db | slatedb.DbReader") -> None:
+        self._database = database
+
+    async def get(self, key: bytes) -> bytes | None:
+        found: bytes | None = await self._database.get(key)
+        return found
+
+    async def scan(self, start: bytes, end: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Keys from ``start`` to below ``end``, in order, with their values."""
+        found = await self._database.scan(
+            slatedb.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False)
+        )
+        while page := await found.next_batch(_PAGE):
+            for row in page:
+                yield row.key, row.value
+
+
+class Writer(_Opened):
     """A database opened for writing. Whoever else had it open can write no more."""
 
     def __init__(self, database: slatedb.Db) -> None:
-        self._database = database
+        super().__init__(database)
         self._logs = _LOGS
         """Written since they went into a table. At first that may be any number: owners that are killed leave theirs,
         and each start would take longer than the one before."""
@@ -98,14 +118,6 @@ class Writer:
         with suppress(*Errors):
             await self._database.flush_with_options(slatedb.FlushOptions(flush_type=slatedb.FlushType.MEM_TABLE))
 
-    async def get(self, key: bytes) -> bytes | None:
-        found: bytes | None = await self._database.get(key)
-        return found
-
-    def scan(self, start: bytes, end: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Keys from ``start`` to below ``end``, in order, with their values."""
-        return _scan(self._database, start, end)
-
     async def close(self) -> None:
         """What was written is kept whether this gets anywhere or not."""
         with suppress(*Errors, TimeoutError):
@@ -115,11 +127,8 @@ class Writer:
                 await self._database.shutdown()
 
 
-class Reader:
+class Reader(_Opened):
     """A database opened for reading: nobody is kept from writing."""
-
-    def __init__(self, database: slatedb.DbReader) -> None:
-        self._database = database
 
     @classmethod
     async def open(cls, store: slatedb.ObjectStore, path: str) -> "Reader":
@@ -138,24 +147,7 @@ class Reader:
         )
         return cls(await builder.build())
 
-    async def get(self, key: bytes) -> bytes | None:
-        found: bytes | None = await self._database.get(key)
-        return found
-
-    def scan(self, start: bytes, end: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
-        """As a writer's."""
-        return _scan(self._database, start, end)
-
     async def close(self) -> None:
         with suppress(*Errors, TimeoutError):
             async with asyncio.timeout(_CLOSING):
                 await self._database.shutdown()
-
-
-async def _scan(
-    database: "slatedb.Db | slatedb.DbReader", start: bytes, end: bytes
-) -> AsyncIterator[tuple[bytes, bytes]]:
-    found = await database.scan(slatedb.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False))
-    while page := await found.next_batch(_PAGE):
-        for row in page:
-            yield row.key, row.value
