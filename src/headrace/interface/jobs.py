@@ -83,8 +83,8 @@ class Jobs(Core):
 
     def sorted_out(self, calls: Sequence[Call[Any]], session: object) -> tuple[object, Sequence[NewJob]]:
         """The new jobs behind ``enqueue_many``, and the one session in which they are enqueued, if any."""
-        new = self.ids.new
-        return session_of(calls, session), [call.make_within(new()) for call in calls]
+        ids = self.ids.several(len(calls))
+        return session_of(calls, session), [call.make_within(job_id) for call, job_id in zip(calls, ids, strict=True)]
 
     async def ajob(self, job: JobReference) -> Job | None:
         """The job as stored, or None where the store doesn't know it."""

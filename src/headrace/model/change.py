@@ -14,6 +14,10 @@ from headrace.model.outcome import Failure
 from headrace.model.record import Put
 from headrace.model.state import FINAL, RUNNING, WAITING, State
 
+_SCHEDULED, _PENDING, _RUNNING = State.SCHEDULED, State.PENDING, State.RUNNING
+_CLAIMED = Until.CLAIMED
+"""Python 3.11 takes an eighth of a microsecond to look a member up on its enum, and these are needed for every job."""
+
 
 class Held(msgspec.Struct, frozen=True, gc=False):
     """Passes while this worker runs the job under this generation: the fence."""
@@ -104,7 +108,7 @@ MISSING = Verdict(Status.MISSING)
 def passes(guard: Guard, job: Job) -> bool:
     """Whether the job is as the guard wants it."""
     if isinstance(guard, Held):  # a match statement costs four times as much here, on the path of every completion
-        return job.state is State.RUNNING and job.generation == guard.generation and job.worker == guard.worker
+        return job.state is _RUNNING and job.generation == guard.generation and job.worker == guard.worker
     return job.state in guard.states
 
 
@@ -112,15 +116,15 @@ def inserted(new: NewJob, now: int) -> Job:
     """The row that a new job becomes."""
     due_at = new.at if new.at is not None else now + round(new.delay * 1000)
     return Job(
-        id=new.id,
-        task=new.task,
-        queue=new.queue,
-        payload=new.payload,
-        encoding=new.encoding,
-        state=State.PENDING if due_at <= now else State.SCHEDULED,
-        priority=new.priority,
-        due_at=due_at,
-        enqueued_at=now,
+        new.id,  # by position, which takes half the time, as far as NewJob has the same order
+        new.task,
+        new.queue,
+        new.payload,
+        new.encoding,
+        _PENDING if due_at <= now else _SCHEDULED,
+        new.priority,
+        due_at,
+        now,
         key=new.key,
         until=new.until,
         options=new.options,
@@ -131,13 +135,13 @@ def claimed(job: Job, worker: str, now: int) -> Job:
     """The row once ``worker`` has claimed it."""
     return replace(
         job,
-        state=State.RUNNING,
+        state=_RUNNING,
         attempt=job.attempt + 1,
         generation=job.generation + 1,
         worker=worker,
         alone=False,
         started_at=now,
-        key=None if job.until is Until.CLAIMED else job.key,
+        key=None if job.until is _CLAIMED else job.key,
     )
 
 

@@ -15,6 +15,8 @@ from headrace.storage.contract import Storage
 from headrace.system.clock import Clock
 from headrace.system.ids import Entropy
 
+_APPLIED, _STALE = Status.APPLIED, Status.STALE
+
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
     """One change, and whose it is."""
@@ -86,20 +88,20 @@ class Completer:
 
     async def _recognized(self, changes: Sequence[Change], verdicts: Sequence[Verdict]) -> Sequence[Verdict]:
         """An earlier try may have been applied, its answer lost: what is stale then is our own doing."""
-        stale = [change for change, verdict in zip(changes, verdicts, strict=True) if verdict.status is Status.STALE]
+        stale = [change for change, verdict in zip(changes, verdicts, strict=True) if verdict.status is _STALE]
         if not stale:
             return verdicts
         rows = await self._storage.get([change.job_id for change in stale])
         ours = {change.job_id for change, job in zip(stale, rows, strict=True) if stands(job, change)}
         return [
-            APPLIED if verdict.status is Status.STALE and change.job_id in ours else verdict
+            APPLIED if verdict.status is _STALE and change.job_id in ours else verdict
             for change, verdict in zip(changes, verdicts, strict=True)
         ]
 
     def _deliver(self, settlements: Sequence[Settlement], verdicts: Sequence[Verdict]) -> None:
         self.waiting -= len(settlements)
         for settlement, verdict in zip(settlements, verdicts, strict=True):
-            self._settled(settlement, verdict.status is Status.APPLIED)
+            self._settled(settlement, verdict.status is _APPLIED)
         self._counted(settlements, verdicts)
 
     def _fail(self, settlements: Sequence[Settlement], _: BaseException) -> None:

@@ -20,6 +20,7 @@ CallNext = Callable[[Job], Awaitable[object]]
 Middleware = Callable[[Job, CallNext], Awaitable[object]]
 """Wraps every attempt: ``async def middleware(job, call_next)`` returns what ``await call_next(job)`` returned."""
 
+_LOOP, _THREAD = Where.LOOP, Where.THREAD
 _NOTHING = Returned()
 
 
@@ -39,14 +40,14 @@ class Executor:
         timeout = attempt.timeout
         timer = asyncio.get_running_loop().call_later(timeout, attempt.stop_for, Stop.TIMEOUT) if timeout else None
         task = asyncio.current_task()
-        if handler.where is not Where.THREAD:
+        if handler.where is not _THREAD:
             attempt.task = task
         try:
             if attempt.stop is not None:
                 raise asyncio.CancelledError
             if self._middleware:
                 value = await self._wrapped(attempt)
-            elif handler.where is Where.LOOP:  # as _invoke does: a call less for the most common kind
+            elif handler.where is _LOOP:  # as _invoke does: a call less for the most common kind
                 call = handler.read(attempt.job)
                 value = await handler.function(*call.args, **call.kwargs)  # type: ignore[misc] # is_async says so
             else:
@@ -78,7 +79,7 @@ class Executor:
         if handler.where is Where.PROCESS:
             return await self._run_in_process(attempt)
         call = handler.read(attempt.job)
-        if handler.where is Where.THREAD:
+        if handler.where is _THREAD:
             return await self._run_in_thread(attempt, call)
         return await handler.function(*call.args, **call.kwargs)  # type: ignore[misc] # is_async says so
 
@@ -132,7 +133,7 @@ async def _pass_on(middleware: Middleware, inner: CallNext, job: Job) -> object:
 def _answer(attempt: Attempt, value: object) -> Outcome | Stop:
     if attempt.stop is Stop.LOST:
         return Stop.LOST
-    if attempt.stop is Stop.TIMEOUT and attempt.handler.where is Where.THREAD:
+    if attempt.stop is Stop.TIMEOUT and attempt.handler.where is _THREAD:
         return _timed_out(attempt)
     if value is None:
         return _NOTHING
@@ -152,7 +153,7 @@ def _classify(attempt: Attempt, error: BaseException) -> Outcome | Stop:
             return Stop.LOST
         case Stop.INTERRUPT if not isinstance(error, Control):  # what its clean-up raised included
             return Stop.INTERRUPT
-        case Stop.TIMEOUT if isinstance(error, asyncio.CancelledError) or attempt.handler.where is Where.THREAD:
+        case Stop.TIMEOUT if isinstance(error, asyncio.CancelledError) or attempt.handler.where is _THREAD:
             return _timed_out(attempt)
         case Stop.CANCEL:
             return Stopped("cancelled on request")

@@ -18,6 +18,7 @@ _AFTER: dict[State, tuple[str, ...]] = {
     State.CANCELLED: (events.CANCELLED,),
     State.SCHEDULED: (events.SNOOZED,),
 }
+_COMPLETED = State.COMPLETED
 _UNSTARTED = (events.DEAD_LETTER, events.CANCELLED)
 """What is told of a job that was claimed and never started."""
 
@@ -51,7 +52,7 @@ class Narrator:
     def settled(self, job: Job, change: Change, attempt: Attempt | None) -> None:
         """What became of it is recorded; without ``attempt`` it never started."""
         patch = change.patch
-        if patch.state is State.COMPLETED and not self._bus.wants(events.COMPLETED):
+        if patch.state is _COMPLETED and not self._bus.wants(events.COMPLETED):
             return
         seconds = None if attempt is None else attempt.ended_at - attempt.started
         self._tell_all(events_of(change, started=attempt is not None), job, change, seconds)
