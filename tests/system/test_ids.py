@@ -40,5 +40,5 @@ def test_they_rise_though_the_clock_is_set_back_and_tell_when_they_were_made() -
 
 def test_several_are_those_that_would_have_been_made_one_by_one() -> None:
     apart, together = Ids(ManualClock(), seed=1), Ids(ManualClock(), seed=1)
-    assert together.several(0) == []
     assert [*together.several(3), together.new(), *together.several(2)] == [apart.new() for _ in range(6)]
+    assert together.several(0) == []
