@@ -84,7 +84,7 @@ METHODS = {
     "running": ("worker", "run", "background", "housekeeping"),
     "watching": ("workers", "metrics", "timeline"),
     "stepping": ("rescue_once", "prune_once", "roll_metrics_once"),
-    "claiming": ("claim", "ack", "nack", "renew"),
+    "claiming": ("claim", "ack", "ack_many", "nack", "renew"),
     "closing": ("close",),
 }
 """The methods of an app, by the section that tells of them. An async twin stands with its sync method."""

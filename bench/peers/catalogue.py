@@ -154,7 +154,7 @@ OURS: Sequence[Adapter] = (
     _ours(
         *("headrace_claims", SQLITE, Durability.KILL, "sqlite:///{data}/headrace.db?durability=normal"),
         module="headrace_claims",
-        worker="aclaim(limit=N), then aack of all at once: our loop, no worker",
+        worker="aclaim(limit=N), then aack_many: our loop, no worker",
         latency=False,
         bare=True,
     ),

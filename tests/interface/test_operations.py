@@ -262,6 +262,20 @@ async def test_a_stale_claim_is_refused_whatever_it_wants(app: Headrace) -> None
     await app.aclose()
 
 
+async def test_many_claims_are_acknowledged_in_one_step_which_names_the_lost_ones(app: Headrace) -> None:
+    completed: list[str] = []
+    app.on("queue.job.completed")(lambda event: completed.append(event.job_id))
+    await app.aenqueue_many([app.call("by.hand", {"n": n}) for n in range(3)])
+    first, lost, last = await app.aclaim(limit=3)
+    await app.anack(lost, "no")
+    assert await app.aack_many([first, lost, last]) == [lost]
+    assert await app.aack_many([]) == ()
+    states = [job.state for claim in (first, lost, last) if (job := await app.ajob(claim.id)) is not None]
+    assert states == [State.COMPLETED, State.RETRYING, State.COMPLETED]
+    await app.aclose()
+    assert completed == [first.id, last.id]
+
+
 async def test_a_claim_that_ran_out_is_rescued_by_the_next_and_comes_only_by_itself(app: Headrace) -> None:
     await app.aenqueue("by.hand", {"n": 0})
     (old,) = await app.aclaim(lease=0.05)

@@ -20,4 +20,4 @@ async def _take(size: int) -> None:
                 await asyncio.sleep(0.005)
             for claim in claims:
                 mark(claim.arguments["job"])
-            await asyncio.gather(*(app.aack(claim) for claim in claims))
+            await app.aack_many(claims)

@@ -229,6 +229,10 @@ class Blocking(DeadLetters, Explaining, Waiting, Claims, KeyValues, Schedules, Q
         """See ``aack``."""
         return self.block("aack", lambda: self.aack(claim, result, then=then, kv=kv))
 
+    def ack_many(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """See ``aack_many``."""
+        return self.block("aack_many", self.aack_many, claims)
+
     def nack(self, claim: Claim, error: BaseException | str) -> None:
         """See ``anack``."""
         return self.block("anack", self.anack, claim, error)

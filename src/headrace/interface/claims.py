@@ -9,7 +9,7 @@ from headrace.interface.config import check_count
 from headrace.interface.core import DEFAULT_QUEUE, Core
 from headrace.interface.task import Call
 from headrace.model import lifecycle
-from headrace.model.change import Change, Status
+from headrace.model.change import Change, Status, Verdict
 from headrace.model.codec import decode_bytes, encode_result
 from headrace.model.duration import Duration, seconds
 from headrace.model.errors import LeaseLost
@@ -106,8 +106,15 @@ class Claims(Core):
         """The work is done. The jobs of ``then`` and the records of ``kv``, which is as in ``using``, exist if and only
         if this is recorded. LeaseLost where the job is somebody else's by now."""
         following, puts = tuple(call.make(self.ids.new()) for call in then), kv_puts(kv or {})
-        change = self._settled(claim.job, Returned(*encode_result(result, object)))
+        change = lifecycle.complete(claim.job, Returned(*encode_result(result, object)))
         await self._apply(claim, msgspec.structs.replace(change, then=following, puts=puts))
+
+    async def aack_many(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """The work of all these is done, and recorded in one step. Returns the ones of which nothing is recorded: where
+        ``aack`` would have raised LeaseLost. A claim that is given twice comes back once."""
+        changes = [lifecycle.complete(claim.job, Returned()) for claim in claims]
+        verdicts = await self._recorded(claims, changes)
+        return [claim for claim, verdict in zip(claims, verdicts, strict=True) if verdict.status is not Status.APPLIED]
 
     async def anack(self, claim: Claim, error: BaseException | str) -> None:
         """The work failed: tried again, or dead, by the job's retry policy; cancelled, where somebody wants the job
@@ -145,13 +152,19 @@ class Claims(Core):
             await let_rest(rest, storage, Limiter(storage, self.clock), self.report)
 
     async def _apply(self, claim: Claim, change: Change) -> None:
-        storage = (await self.here()).storage
-        if (await storage.apply([change]))[0].status is not Status.APPLIED:
+        if (await self._recorded([claim], [change]))[0].status is not Status.APPLIED:
             raise LeaseLost(change.job_id)
         narrator = self._narrator(claim.job.worker or "")
-        narrator.answered(claim.job, change)
         if change.then and narrator.tells_of_queued:
-            await announce(storage, narrator, change.then)
+            await announce((await self.here()).storage, narrator, change.then)
+
+    async def _recorded(self, claims: Sequence[Claim], changes: Sequence[Change]) -> Sequence[Verdict]:
+        """What became of each of these, once told of."""
+        verdicts = await (await self.here()).storage.apply(changes) if changes else ()
+        for claim, change, verdict in zip(claims, changes, verdicts, strict=True):
+            if verdict.status is Status.APPLIED:
+                self._narrator(claim.job.worker or "").answered(claim.job, change)
+        return verdicts
 
     def _narrator(self, worker: str) -> Narrator:
         return Narrator(self.bus, self.clock, worker)
