@@ -265,11 +265,12 @@ async def test_a_stale_claim_is_refused_whatever_it_wants(app: Headrace) -> None
 async def test_many_claims_are_acknowledged_in_one_step_which_names_the_lost_ones(app: Headrace) -> None:
     completed: list[str] = []
     app.on("queue.job.completed")(lambda event: completed.append(event.job_id))
-    await app.aenqueue_many([app.call("by.hand", {"n": n}) for n in range(3)])
+    for n in range(3):
+        await app.aenqueue("by.hand", {"n": n})
     first, lost, last = await app.aclaim(limit=3)
     await app.anack(lost, "no")
     assert await app.aack_many([first, lost, last]) == [lost]
-    assert await app.aack_many([]) == ()
+    assert await app.aack_many([]) == []
     states = [job.state for claim in (first, lost, last) if (job := await app.ajob(claim.id)) is not None]
     assert states == [State.COMPLETED, State.RETRYING, State.COMPLETED]
     await app.aclose()
