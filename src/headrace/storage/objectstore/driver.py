@@ -15,14 +15,28 @@ _SETTINGS = {
     "manifest_poll_interval": '"10s"',
     "compactor_options.poll_interval": '"10s"',
     "compactor_options.worker.compactions_poll_interval": '"10s"',
+    # As many tables as many small writes make between two looks of the compactor: where there are more, none is added,
+    # and logs pile up, 13,000 in 15 s on a disk.
+    "l0_max_ssts": "64",
+    "l0_max_ssts_per_key": "64",
+    "compactor_options.scheduler_options": '{"max_compaction_sources": "64"}',
 }
-_LOGS = 256
-"""Whoever opens the store reads all logs that are in no table yet, one request each: after so many they go into one."""
+_BRIEF = {
+    "compactor_options": "null",
+    "garbage_collector_options": "null",
+    "l0_max_ssts": "128",
+    "l0_max_ssts_per_key": "128",
+}
+"""Of one that is fenced soon: putting tables in order would only keep the next one waiting."""
+_LOGS = 64
+"""Whoever opens the store reads all logs that are in no table yet, by two requests: so many go into one."""
 _CLOSING = 2.0
-"""Seconds that closing may take: without its bucket it never ends."""
+"""Seconds that closing may take: without its bucket it never ends. So does putting logs into a table, once fenced."""
 _MEMORY = 64 * 1024 * 1024
 _PAGE = 64
 """Entries fetched at a time."""
+_AHEAD = 4 * 1024 * 1024
+"""Bytes of a table read by one request: without that each block of 4 KiB is one."""
 
 
 def _write(self: "binding._UniffiRustBufferBuilder", value: bytes) -> None:
@@ -72,8 +86,15 @@ class _Opened:
 
     async def scan(self, start: bytes, end: bytes) -> AsyncIterator[tuple[bytes, bytes]]:
         """Keys from ``start`` to below ``end``, in order, with their values."""
-        found = await self._database.scan(
-            slatedb.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False)
+        found = await self._database.scan_with_options(
+            slatedb.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False),
+            slatedb.ScanOptions(
+                durability_filter=slatedb.DurabilityLevel.MEMORY,
+                dirty=False,
+                read_ahead_bytes=_AHEAD,
+                cache_blocks=False,
+                max_fetch_tasks=4,
+            ),
         )
         while page := await found.next_batch(_PAGE):
             for row in page:
@@ -91,9 +112,10 @@ class Writer(_Opened):
         self._tidying: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, store: slatedb.ObjectStore, path: str) -> "Writer":
+    async def open(cls, store: slatedb.ObjectStore, path: str, *, brief: bool = False) -> "Writer":
+        """``brief``: to be fenced soon."""
         settings = slatedb.Settings.default()
-        for name, value in _SETTINGS.items():
+        for name, value in {**_SETTINGS, **(_BRIEF if brief else {})}.items():
             settings.set(name, value)
         builder = slatedb.DbBuilder(path, store)
         builder.with_settings(settings)
@@ -112,6 +134,13 @@ class Writer(_Opened):
         self._logs += 1
         if self._logs >= _LOGS and (self._tidying is None or self._tidying.done()):
             self._logs, self._tidying = 0, asyncio.ensure_future(self._tidy())
+
+    async def tidy(self) -> None:
+        """Puts the logs into a table, so that the next one to open the store need not read them; not where that takes
+        long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                await self._tidy()
 
     async def _tidy(self) -> None:
         """Beside the writes. What goes wrong here goes wrong with them too, and they tell."""

@@ -157,7 +157,8 @@ class BucketShelf:
         self._place.prepare()
         opened: list[driver.Writer] = []
         try:
-            opened.append(await self._soon(self._open()))
+            opened.append(await self._soon(self._open(brief=True)))
+            await opened[0].tidy()
             opened.append(await self._soon(self._open()))
             await self._soon(self._prove_fence(opened[0]))
             if not await self._soon(self._place_head(opened[1], seen, head)):
@@ -243,8 +244,8 @@ class BucketShelf:
             self._writer = await self._open()
         return self._writer
 
-    async def _open(self) -> driver.Writer:
-        return await driver.Writer.open(self._bucket(), self._place.path)
+    async def _open(self, *, brief: bool = False) -> driver.Writer:
+        return await driver.Writer.open(self._bucket(), self._place.path, brief=brief)
 
     def _bucket(self) -> object:
         if self._store is None:
