@@ -11,7 +11,7 @@ from headrace.model.ownership import Owner
 from headrace.storage.contract import Capabilities
 from headrace.storage.journal.changes import unpack
 from headrace.storage.journal.house import Settings
-from headrace.storage.journal.shelf import Fenced, Head
+from headrace.storage.journal.shelf import Fenced, Head, belongs_to
 from headrace.storage.journal.storage import JournaledStorage
 from headrace.storage.survival import Survival
 from headrace.system.clock import Clock, SystemClock
@@ -125,7 +125,8 @@ class PlayedShelf:
     """Implements ``journal.Shelf``. One process's door to a vault."""
 
     def __init__(self, vault: Vault, where: str = "there") -> None:
-        self.vault, self._where, self._token = vault, where, ""
+        self.vault, self._where = vault, where
+        self._owner: Owner | None = None
 
     @property
     def where(self) -> str:
@@ -157,7 +158,7 @@ class PlayedShelf:
         if self.vault.head not in (seen, head):
             return False
         self.vault.head = head
-        self._token = head.owner.token if head.owner else ""
+        self._owner = head.owner
         return True
 
     async def write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
@@ -172,8 +173,7 @@ class PlayedShelf:
         if self.vault.errors:
             raise self.vault.errors.pop(0)
         there = self.vault.head
-        is_ours = there is not None and there.owner is not None and there.owner.token == self._token
-        if not is_ours and there != head:
+        if there != head and not belongs_to(there, self._owner):
             raise Fenced(self.where)
         self._do(entries, head)
         if self.vault.lost:

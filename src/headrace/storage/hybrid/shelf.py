@@ -8,8 +8,9 @@ from typing import TypeVar
 import msgspec
 
 from headrace.model.errors import CorruptStore, ForeignStore, StoreError
+from headrace.model.ownership import Owner
 from headrace.storage.contract import Capabilities
-from headrace.storage.journal.shelf import Fenced, Head
+from headrace.storage.journal.shelf import Fenced, Head, belongs_to
 from headrace.storage.sqlite import inspection
 from headrace.storage.sqlite.connecting import APPLICATION_ID as OF_SQLITE
 from headrace.storage.sqlite.connecting import connect_reader, open_connection
@@ -45,7 +46,7 @@ class FileShelf:
         )
         self._filesystem_checked = filesystem_checked
         self._connection: sqlite3.Connection | None = None
-        self._token: str | None = None
+        self._owner: Owner | None = None
 
     @property
     def where(self) -> str:
@@ -151,7 +152,7 @@ class FileShelf:
             if self._head(connection) not in (seen, head):
                 return False
             connection.execute("UPDATE head SET value = ?", (_encode(head),))
-        self._token = None if head.owner is None else head.owner.token
+        self._owner = head.owner
         return True
 
     def _write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
@@ -160,8 +161,7 @@ class FileShelf:
             there = self._head(connection)
             if there == head:  # done before, and the answer was lost
                 return
-            owner = there.owner
-            if self._token is None or owner is None or owner.token != self._token:
+            if not belongs_to(there, self._owner):
                 raise Fenced(self._path)
             connection.executemany("INSERT OR REPLACE INTO entries (number, data) VALUES (?, ?)", entries)
             connection.execute("DELETE FROM entries WHERE number < ?", (head.first,))

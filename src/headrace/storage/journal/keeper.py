@@ -20,7 +20,7 @@ from headrace.model.errors import (
 )
 from headrace.storage.journal.changes import Changes, Noted, pack, split
 from headrace.storage.journal.ledger import Ledger
-from headrace.storage.journal.shelf import Fenced, Head, Shelf, owned_by
+from headrace.storage.journal.shelf import Fenced, Head, Shelf, belongs_to, owned_by
 from headrace.system.clock import Clock
 
 _PASSING = (StoreUnreachable, StoreBusy, StoreFull, StoreReadOnly, NotPermitted)
@@ -222,12 +222,11 @@ class Keeper:
     async def _refuse_successor(self, fenced: Fenced) -> None:
         """Raises it where another process is the owner. One that has only looked, and found us here, fences us too on
         some shelves: the next write goes on there."""
-        owner = self._head.owner
         try:
             head = await self._shelf.look()
         except StoreError:  # the next write finds out
             return
-        if head is None or head.owner is None or owner is None or head.owner.token != owner.token:
+        if not belongs_to(head, self._head.owner):
             raise fenced
 
     def _settle(self, done: int) -> None:

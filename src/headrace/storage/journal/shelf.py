@@ -26,6 +26,11 @@ class Head(msgspec.Struct, frozen=True):
     """None: the last owner left."""
 
 
+def belongs_to(head: Head | None, owner: Owner | None) -> bool:
+    """Whether this owner has the shelf, whenever it was last seen. None has none."""
+    return head is not None and head.owner is not None and owner is not None and head.owner.token == owner.token
+
+
 class Fenced(StoreError):
     """Another process has become the owner, or was about to. Never reaches users: they are told who it is."""
 

@@ -7,8 +7,9 @@ from typing import TypeVar
 import msgspec
 
 from headrace.model.errors import CorruptStore, ForeignStore, StoreError, StoreUnreachable, UnsafeBucket
+from headrace.model.ownership import Owner
 from headrace.storage.contract import Capabilities
-from headrace.storage.journal.shelf import Fenced, Head
+from headrace.storage.journal.shelf import Fenced, Head, belongs_to
 from headrace.storage.objectstore import driver
 from headrace.storage.objectstore.faults import translated
 from headrace.storage.objectstore.place import Place
@@ -33,7 +34,7 @@ class BucketShelf:
         self._patience = patience
         self._store: object = None
         self._writer: driver.Writer | None = None
-        self._token: str | None = None
+        self._owner: Owner | None = None
         self._first = 0
         """Entries below this number are gone."""
         self._writing: tuple[Head, asyncio.Future[None]] | None = None
@@ -171,7 +172,7 @@ class BucketShelf:
         finally:
             await asyncio.gather(*[writer.close() for writer in opened])
         self._first = head.first
-        self._token = None if head.owner is None else head.owner.token
+        self._owner = head.owner
         return True
 
     async def _prove_fence(self, before: driver.Writer) -> None:
@@ -239,7 +240,7 @@ class BucketShelf:
         would end whoever has come meanwhile."""
         if self._writer is None:
             there = await self._look()
-            if there not in (None, head) and (there.owner is None or there.owner.token != self._token):
+            if there not in (None, head) and not belongs_to(there, self._owner):
                 raise Fenced(self.where)
             self._writer = await self._open()
         return self._writer

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from headrace.model.errors import StoreUnreachable
+from headrace.model.ownership import Owner
 from headrace.storage.contract import Capabilities
-from headrace.storage.journal.shelf import Fenced, Head
+from headrace.storage.journal.shelf import Fenced, Head, belongs_to
 from headrace.storage.survival import Fate, Survival
 from headrace.testing.simulation.processes import Process
 from headrace.testing.simulation.storage import Server
@@ -28,7 +29,7 @@ class SimulatedShelf:
 
     def __init__(self, bucket: Bucket, process: Process | None = None, server: Server | None = None) -> None:
         self._bucket, self._process, self._server = bucket, process, server
-        self._token: str | None = None
+        self._owner: Owner | None = None
 
     @property
     def where(self) -> str:
@@ -52,7 +53,7 @@ class SimulatedShelf:
         await self._ask(self._write(entries, head))
 
     async def close(self) -> None:
-        self._token = None
+        self._owner = None
 
     async def _ask(self, call: Coroutine[Any, Any, T]) -> T:
         if self._process is None or self._server is None:
@@ -73,13 +74,12 @@ class SimulatedShelf:
         if self._bucket.head not in (seen, head):
             return False
         self._bucket.head = head
-        self._token = None if head.owner is None else head.owner.token
+        self._owner = head.owner
         return True
 
     async def _write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
         there = self._bucket.head
-        owner = None if there is None else there.owner
-        if there != head and (owner is None or owner.token != self._token):
+        if there != head and not belongs_to(there, self._owner):
             raise Fenced(self.where)
         kept = self._bucket.entries
         kept.update(entries)
