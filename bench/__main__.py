@@ -2,13 +2,28 @@
 
 import sys
 
-from bench import drain, enqueue, hybrid, latency, limits, many_queues, objectstore, postgres, schedules, waiting
+from bench import (
+    constants,
+    cores,
+    drain,
+    enqueue,
+    hybrid,
+    latency,
+    limits,
+    many_queues,
+    objectstore,
+    postgres,
+    schedules,
+    waiting,
+)
 from bench.setting import machine, save, show
 
 QUESTIONS = {
     "enqueue": enqueue.measure,
     "drain": drain.measure,
     "hybrid": hybrid.measure,
+    "constants": constants.measure,
+    "cores": cores.measure,
     "latency": latency.measure,
     "queues": many_queues.measure,
     "schedules": schedules.measure,

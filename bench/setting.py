@@ -140,6 +140,8 @@ def save(path: str, figures: list[Figure]) -> None:
     Path(path).write_text(json.dumps({"machine": machine(), "figures": rows}, indent=1) + "\n")
 
 
-def run_python(*arguments: str) -> subprocess.Popen[str]:
+def run_python(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """A child of this interpreter, for benches across processes."""
-    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    )

@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 from headrace.runtime.loop import turn
 
+_MOST = 1000
+"""Items in a call: fewer cost a busy storage calls, more make the first of them wait."""
+
 Item = TypeVar("Item")
 Owner = TypeVar("Owner")
 Answer = TypeVar("Answer")
@@ -20,9 +23,8 @@ class Coalescer(Generic[Item, Owner, Answer]):
         call: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
         deliver: Callable[[Sequence[Owner], Sequence[Answer]], None],
         fail: Callable[[Sequence[Owner], BaseException], None],
-        most: int = 1000,
     ) -> None:
-        self._call, self._deliver, self._fail, self._most = call, deliver, fail, most
+        self._call, self._deliver, self._fail = call, deliver, fail
         self._items: list[Item] = []
         self._owners: list[Owner] = []
         self._draining: asyncio.Task[None] | None = None
@@ -43,9 +45,9 @@ class Coalescer(Generic[Item, Owner, Answer]):
         try:
             while self._items:
                 items, owners = self._items, self._owners
-                if len(items) > self._most:
-                    self._items, self._owners = items[self._most :], owners[self._most :]
-                    items, owners = items[: self._most], owners[: self._most]
+                if len(items) > _MOST:
+                    self._items, self._owners = items[_MOST:], owners[_MOST:]
+                    items, owners = items[:_MOST], owners[:_MOST]
                 else:
                     self._items, self._owners = [], []
                 await self._send(items, owners)
