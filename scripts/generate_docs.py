@@ -745,6 +745,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "explanation" / "benchmarks.md": {
         "machines": lambda: benches("peers.report", "machines"),
         "table": lambda: benches("peers.report", "table"),
+        "targets": lambda: benches("peers.targets", "table"),
         "settings": lambda: benches("peers.report", "settings"),
         "growth": lambda: benches("plots", "told"),
     },

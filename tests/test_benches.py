@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 from bench import plots
-from bench.peers import report
+from bench.peers import report, targets
 from bench.peers.catalogue import ADAPTERS, Adapter, Durability
 
 ADAPTERS_FOLDER = Path(report.__file__).parent / "adapters"
@@ -46,6 +46,25 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_data_the_report_says_so(raw: Path) -> None:
     assert report.table() == report.settings() == report.machines() == report.NOTHING
+
+
+def test_a_target_is_met_or_missed_against_those_that_promise_as_much(raw: Path) -> None:
+    assert targets.table() == report.NOTHING
+    written(
+        raw,
+        record("headrace_full", "headrace", Durability.POWER, one=400.0, callers=15_000.0, drain_100=1_000.0),
+        record("huey_sqlite", "huey", Durability.POWER, callers=1_500.0, drain_4=101.0),
+        record("tinyjobs_sqlite", "tinyjobs", Durability.KILL, callers=14_000.0, drain_100=900.0),
+        record("floor_full", "", Durability.POWER, drain_100=2_900.0),
+    )
+    found = [line.split(" | ") for line in targets.table().splitlines()[2:]]
+    assert [(cells[1], cells[3], cells[6], cells[7].removesuffix(" |")) for cells in found] == [
+        ("drain", "`huey_sqlite`", "9.9x", "**missed**"),
+        ("100 callers", "`huey_sqlite`", "10x", "met"),
+        ("drain", "the bare database", "1/2.9", "met"),
+        ("one caller", "RustQueue, one caller, synced, as published", "1.3x", "met"),
+        ("100 callers", "RustQueue, 100 callers, synced, as published", "1/1.3", "**missed**"),
+    ]
 
 
 def test_ours_is_compared_with_those_that_promise_as_much(raw: Path) -> None:

@@ -159,7 +159,7 @@ OURS: Sequence[Adapter] = (
         bare=True,
     ),
     _ours("headrace_full", SQLITE, Durability.POWER, "sqlite:///{data}/headrace.db"),
-    _ours("headrace_file", FILES, Durability.POWER, "file:///{data}/headrace-objects", **_ONE_PROCESS),
+    _ours("headrace_file", FILES, Durability.KILL, "file:///{data}/headrace-objects", **_ONE_PROCESS),
     _ours("headrace_postgres", POSTGRES, Durability.POWER, ""),
 )
 

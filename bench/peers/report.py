@@ -17,7 +17,7 @@ _GROUPS = (
     (MEMORY, Durability.WINDOW),
     (SQLITE, Durability.KILL),
     (SQLITE, Durability.POWER),
-    (FILES, Durability.POWER),
+    (FILES, Durability.KILL),
     (POSTGRES, Durability.POWER),
 )
 """Storage and durability, in the order of the table."""
@@ -34,13 +34,13 @@ def table() -> str:
     records = load()
     if not records:
         return NOTHING
-    lines = [_line(_TITLES), "|---|---|---|" + "---:|" * (len(_TITLES) - 3)]
+    lines = [line(_TITLES), "|---|---|---|" + "---:|" * (len(_TITLES) - 3)]
     for storage, durability in _GROUPS:
         group = [one for one in records if one["storage"] == storage and one["durability"] == durability.name]
         for record in group:
-            lines.append(_line([storage, durability.words, _name(record), *_cells(record)]))
+            lines.append(line([storage, durability.words, _name(record), *_cells(record)]))
             if record["package"] == "headrace":
-                lines += [_line(["", "", *ratios]) for ratios in _ratios(record, records)]
+                lines += [line(["", "", *ratios]) for ratios in _ratios(record, records)]
     return "\n".join(lines)
 
 
@@ -145,7 +145,7 @@ def settings() -> str:
     if not records:
         return NOTHING
     titles = ("queue", "version", "Python", "worker", "syncs for an enqueue", "what it says of itself", "measured")
-    return "\n".join([_line(titles), "|---" * len(titles) + "|", *(_line(_setting(one)) for one in records)])
+    return "\n".join([line(titles), "|---" * len(titles) + "|", *(line(_setting(one)) for one in records)])
 
 
 def _setting(record: Record) -> Sequence[str]:
@@ -174,7 +174,8 @@ def _machine(machine: Record, kernel: str) -> str:
     )
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a table."""
     return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
 
 
