@@ -38,27 +38,25 @@ class Ids:
 
     def new(self) -> str:
         """The next id: 48 bits of time, 12 random bits for each millisecond, 61 bits that count up by random steps."""
-        return self.several(1)[0]
+        with self._lock:
+            return self._next(self._clock.wall())
 
     def several(self, count: int) -> list[str]:
         """The next ids, rising."""
-        made: list[str] = []
         with self._lock:
-            now, step = self._clock.wall(), self._random.getrandbits
-            turned = now > self._last_ms
-            if turned:
-                self._turn(now)
-            for _ in range(count):
-                if turned:
-                    turned = False
-                else:
-                    self._counter += 1 + step(32)
-                    if self._counter >= _COUNTER_END:
-                        self._turn(self._last_ms + 1)
-                low = self._counter
-                # in half the time that an f-string takes
-                made.append("%s%04x-%012x" % (self._prefix, low >> 48, low & 0xFFFFFFFFFFFF))  # noqa: UP031
-        return made
+            now = self._clock.wall()
+            return [self._next(now) for _ in range(count)]
+
+    def _next(self, now: int) -> str:
+        if now > self._last_ms:
+            self._turn(now)
+        else:
+            self._counter += 1 + self._random.getrandbits(32)
+            if self._counter >= _COUNTER_END:
+                self._turn(self._last_ms + 1)
+        low = self._counter
+        # in half the time that an f-string takes
+        return "%s%04x-%012x" % (self._prefix, low >> 48, low & 0xFFFFFFFFFFFF)  # noqa: UP031
 
     def _turn(self, moment: int) -> None:
         self._last_ms = moment
