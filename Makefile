@@ -1,7 +1,7 @@
 # Every target makes what it needs: a fresh machine has only to have make.
 #
 #   make demo                     the guided tour; STORAGE=url runs it on that storage
-#   make test                     the tests; PYTEST_ARGS=... is passed on, JOBS=2 runs them in two processes
+#   make test                     the tests; in two processes, or JOBS=...; PYTEST_ARGS=... is passed on
 #   make check                    format, lint, types, layers, sizes, generated docs
 #   make explore                  compares the storages over 5,000 new random histories, and has every call fail in every way:
 #                                 some 15 minutes
@@ -33,7 +33,7 @@ SIMULATE_ARGS ?= --seed $$(date +%s) --seeds 20000 --jobs 0
 POWERCUT_ARGS ?= --cuts 2000 --seed 1 --durability all --json docs/explanation/data/powercut-sqlite.json
 CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/explanation/data/chaos-sqlite.json
 PLANTED_ARGS ?=
-JOBS ?=
+JOBS ?= 2
 
 .PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-hybrid outage powercut planted mutants bench bench-against bench-guard bench-peers format setup clean
 .DEFAULT_GOAL := test
@@ -47,7 +47,7 @@ demo: $(READY)
 	@$(BIN)/headrace demo $(if $(STORAGE),--storage '$(STORAGE)')
 
 test: $(READY)
-	$(BIN)/python -m pytest -q $(if $(JOBS),-n $(JOBS)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
