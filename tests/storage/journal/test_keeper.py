@@ -285,6 +285,22 @@ async def test_one_who_looked_and_left_again_ends_nobody() -> None:
         assert desk.vault.jobs == {job_id}
 
 
+async def test_one_that_was_thrown_out_on_its_way_and_comes_again_is_left_more_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a shelf where opening it fences whoever has it open, two could keep each other from it for ever."""
+    clock = ManualClock()
+    async with at_work(clock) as desk:
+        waits: list[float] = []
+        for fences, calm in ((1, 0.0), (1, 1.0), (2, 1.0), (1, 1.0), (1, 61.0)):
+            clock.advance(calm)
+            begun = clock.monotonic()
+            desk.vault.errors = [Fenced("there")] * fences
+            await desk.keep()
+            waits.append(clock.monotonic() - begun)
+        assert waits == [2.0, 4.0, 8.0 + 16.0, 16.0, 2.0]
+
+
 async def test_a_sign_of_life_is_given_in_time_and_not_more_often() -> None:
     lease = 0.6
     async with at_work(lease=lease) as desk:

@@ -79,7 +79,8 @@ async def test_no_key_at_all(line: Line, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{line.proxy.port}/latest/api/token")
-    await refused(line.storage(), NotPermitted, "there are no keys in the environment, as AWS_ACCESS_KEY_ID")
+    storage = line.storage(patience=20.0)  # ten tries are made, at random distances
+    await refused(storage, NotPermitted, "there are no keys in the environment, as AWS_ACCESS_KEY_ID")
 
 
 async def test_nobody_at_the_endpoint(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server) -> None:

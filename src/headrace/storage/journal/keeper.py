@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import defaultdict, deque
 from contextlib import suppress
+from math import inf
 from typing import NamedTuple
 
 import msgspec
@@ -28,6 +29,8 @@ _PASSING = (StoreUnreachable, StoreBusy, StoreFull, StoreReadOnly, NotPermitted)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 """Seconds between two tries to reach the shelf."""
+_LONGEST_GRACE, _CALM = 16.0, 60.0
+"""Seconds for becoming the owner, and after which one more who tries that is not the same again."""
 
 
 class _Waiter(NamedTuple):
@@ -56,6 +59,8 @@ class Keeper:
         self._interval = interval
         """Seconds for which what was acknowledged may be unwritten; None: not at all."""
         self._wary_until = clock.monotonic() + wary
+        self._grace, self._went_on_at = _LONGEST_PAUSE, -inf
+        """Seconds left to whoever may be on its way to become the owner; when the last one had not become it."""
         self._kept_at = clock.monotonic()
         """What was to be seen then is kept."""
         self._begun = self._done = 0
@@ -211,23 +216,33 @@ class Keeper:
             except _PASSING as error:
                 self._trouble = error
             except Fenced as error:
-                await self._refuse_successor(error)
-                self._trouble, pause = error, _LONGEST_PAUSE
+                self._trouble = error
+                await self._give_way(error)
+                continue
             else:
                 self._trouble = None
                 return
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    async def _refuse_successor(self, fenced: Fenced) -> None:
-        """Raises it where another process is the owner. One that has only looked, and found us here, fences us too on
-        some shelves: the next write goes on there."""
-        try:
-            head = await self._shelf.look()
-        except StoreError:  # the next write finds out
-            return
-        if not belongs_to(head, self._head.owner):
-            raise fenced
+    async def _give_way(self, fenced: Fenced) -> None:
+        """Raises it where another process is the owner, or becomes it now. One that has only looked, and found us
+        here, fences us too on some shelves: the next write goes on there. It throws out whoever was on its way, who
+        then comes again, and is left more time: else each would keep the other from it."""
+        begun = self._clock.monotonic()
+        is_again = begun - self._went_on_at < _CALM
+        self._grace = min(2 * self._grace, _LONGEST_GRACE) if is_again else _LONGEST_PAUSE
+        while True:
+            head: Head | None = self._head
+            with suppress(StoreError):
+                head = await self._shelf.look()
+            if not belongs_to(head, self._head.owner):
+                raise fenced
+            self._went_on_at = self._clock.monotonic()
+            left = begun + self._grace - self._went_on_at
+            if left <= 0:
+                return
+            await self._clock.sleep(min(left, _LONGEST_PAUSE))
 
     def _settle(self, done: int) -> None:
         with self._waiting:

@@ -205,7 +205,10 @@ class BucketShelf:
         writing = self._writing[1]
         await asyncio.wait({writing}, timeout=_SLOW * self._patience)
         if not writing.done():
-            raise await self._why_slow()
+            error = await self._why_slow(head)
+            if isinstance(error, Fenced):
+                await self.close()
+            raise error
         self._writing = None
         try:
             await self._within(writing)
@@ -213,14 +216,13 @@ class BucketShelf:
             self._writer = None  # it says the same for ever
             raise
 
-    async def _why_slow(self) -> StoreError:
+    async def _why_slow(self, head: Head) -> StoreError:
         """What somebody hears who does not try for ever."""
         why = f"a write has gone on for more than {_SLOW * self._patience:g} s"
         try:
             async with asyncio.timeout(_SLOW * self._patience):
-                reader = await self._reader()
-                if reader is not None:
-                    await reader.close()
+                if self._is_lost(await self._look(), head):
+                    return Fenced(self.where)
         except driver.Errors as error:
             told = translated(error, self.where)
             if not isinstance(told, CorruptStore):
@@ -239,11 +241,14 @@ class BucketShelf:
         """The writer; opened again where that was closed by something else than another owner. Looks first: opening it
         would end whoever has come meanwhile."""
         if self._writer is None:
-            there = await self._look()
-            if there not in (None, head) and not belongs_to(there, self._owner):
+            if self._is_lost(await self._look(), head):
                 raise Fenced(self.where)
             self._writer = await self._open()
         return self._writer
+
+    def _is_lost(self, there: Head | None, head: Head) -> bool:
+        """To another owner; what we write ourselves may be there already."""
+        return there not in (None, head) and not belongs_to(there, self._owner)
 
     async def _open(self, *, brief: bool = False) -> driver.Writer:
         return await driver.Writer.open(self._bucket(), self._place.path, brief=brief)
