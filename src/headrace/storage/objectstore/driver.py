@@ -74,7 +74,7 @@ def bucket(url: str) -> slatedb.ObjectStore:
     return slatedb.ObjectStore.resolve(url)
 
 
-class _Opened:
+class Opened:
     """A database that can be read."""
 
     def __init__(self, database: "slatedb.Db | slatedb.DbReader") -> None:
@@ -101,7 +101,7 @@ class _Opened:
                 yield row.key, row.value
 
 
-class Writer(_Opened):
+class Writer(Opened):
     """A database opened for writing. Whoever else had it open can write no more."""
 
     def __init__(self, database: slatedb.Db) -> None:
@@ -138,9 +138,9 @@ class Writer(_Opened):
     async def tidy(self) -> None:
         """Puts the logs into a table, so that the next one to open the store need not read them; not where that takes
         long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSING):
-                await self._tidy()
+        if self._tidying is None:
+            self._tidying = asyncio.ensure_future(self._tidy())
+        await asyncio.wait({self._tidying}, timeout=_CLOSING)
 
     async def _tidy(self) -> None:
         """Beside the writes. What goes wrong here goes wrong with them too, and they tell."""
@@ -156,7 +156,7 @@ class Writer(_Opened):
                 await self._database.shutdown()
 
 
-class Reader(_Opened):
+class Reader(Opened):
     """A database opened for reading: nobody is kept from writing."""
 
     @classmethod

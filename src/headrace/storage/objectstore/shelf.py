@@ -1,7 +1,7 @@
 """A journal in SlateDB: the head under one key, each entry under a key of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -13,17 +13,15 @@ from headrace.storage.journal.shelf import Fenced, Head, belongs_to
 from headrace.storage.objectstore import driver
 from headrace.storage.objectstore.faults import translated
 from headrace.storage.objectstore.place import Place
+from headrace.storage.objectstore.reading import HEAD, entry_key, read_entries, read_head
 
 T = TypeVar("T")
 
-_HEAD = b"head"
-_ENTRIES, _BEHIND = b"e/", b"e0"
 _PROBE = b"probe"
 _SLOW = 0.3
 """The share of ``patience`` after which it is asked why a write takes so long: what writes tries for ever, and says
 nothing meanwhile."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Head).decode
 
 
 class BucketShelf:
@@ -50,7 +48,7 @@ class BucketShelf:
 
     async def look(self) -> Head | None:
         if self._writer is not None:
-            return await self._within(self._soon(self._head(self._writer.get)))
+            return await self._within(self._soon(read_head(self._writer, self.where)))
         return await self._within(self._soon(self._look()))
 
     async def read(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -93,44 +91,20 @@ class BucketShelf:
         if reader is None:
             return None
         try:
-            return await self._head(reader.get)
+            return await read_head(reader, self.where)
         finally:
             await reader.close()
 
     async def _read_all(self) -> list[tuple[int, bytes]]:
         if self._writer is not None:
-            return await self._entries(self._writer.get, self._writer.scan)
+            return await read_entries(self._writer, self.where, self._patience)
         reader = await self._reader()
         if reader is None:
             return []
         try:
-            return await self._entries(reader.get, reader.scan)
+            return await read_entries(reader, self.where, self._patience)
         finally:
             await reader.close()
-
-    async def _entries(
-        self,
-        get: Callable[[bytes], Awaitable[bytes | None]],
-        scan: Callable[[bytes, bytes], AsyncIterator[tuple[bytes, bytes]]],
-    ) -> list[tuple[int, bytes]]:
-        """Between two looks at the head that agree: an owner may be at work."""
-        while True:
-            before = await self._head(get)
-            rows = self._steadily(scan(_ENTRIES, _BEHIND))
-            found = [(int.from_bytes(key[len(_ENTRIES) :]), data) async for key, data in rows]
-            after = await self._head(get)
-            if before is None or after is None:
-                return []
-            if (before.first, before.next) == (after.first, after.next):
-                break
-        if [number for number, _ in found] != list(range(after.first, after.next)):
-            raise CorruptStore(self.where, f"of its entries {after.first} to {after.next - 1} not all are there")
-        return found
-
-    async def _steadily(self, rows: AsyncIterator[tuple[bytes, bytes]]) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Reading all may take long; none of it may."""
-        while (row := await self._soon(anext(rows, None))) is not None:
-            yield row
 
     async def _reader(self) -> driver.Reader | None:
         """None where there is no store yet."""
@@ -142,15 +116,6 @@ class BucketShelf:
                 return None
             raise
 
-    async def _head(self, get: Callable[[bytes], Awaitable[bytes | None]]) -> Head | None:
-        data = await get(_HEAD)
-        if data is None:
-            return None
-        try:
-            return _decode(data)
-        except msgspec.MsgspecError as error:
-            raise ForeignStore(self.where, f"it is a SlateDB database whose key 'head' is not ours: {error}") from None
-
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def _take(self, seen: Head | None, head: Head) -> bool:
@@ -159,11 +124,11 @@ class BucketShelf:
         opened: list[driver.Writer] = []
         try:
             opened.append(await self._soon(self._open(brief=True)))
+            if not await self._soon(self._place_head(opened[0], seen, head)):
+                return False
             await opened[0].tidy()
             opened.append(await self._soon(self._open()))
-            await self._soon(self._prove_fence(opened[0]))
-            if not await self._soon(self._place_head(opened[1], seen, head)):
-                return False
+            await self._soon(self._prove_fence(opened[0], opened[1], head))
             self._writer = opened.pop()
         except driver.Errors as error:
             if driver.is_race(error):
@@ -175,23 +140,25 @@ class BucketShelf:
         self._owner = head.owner
         return True
 
-    async def _prove_fence(self, before: driver.Writer) -> None:
-        """A store that lets two write at once would lose what one of them was told is kept."""
+    async def _prove_fence(self, before: driver.Writer, after: driver.Writer, head: Head) -> None:
+        """A store that lets two write at once would lose what one of them was told is kept. It is left free."""
         try:
             await before.write([(_PROBE, b"")])
         except driver.Closed as error:
             if driver.is_fence(error):
                 return
             raise
+        await after.write([(HEAD, _encode(msgspec.structs.replace(head, owner=None)))])
         raise UnsafeBucket(self.where)
 
     async def _place_head(self, writer: driver.Writer, seen: Head | None, head: Head) -> bool:
-        there = await self._head(writer.get)
+        """At once: whoever has been fenced looks for it, and opens the store again where it finds its own."""
+        there = await read_head(writer, self.where)
         if there is None:
             await self._refuse_strangers(writer)
         if there not in (seen, head):
             return False
-        await writer.write([(_HEAD, _encode(head))])
+        await writer.write([(HEAD, _encode(head))])
         return True
 
     async def _refuse_strangers(self, writer: driver.Writer) -> None:
@@ -233,8 +200,10 @@ class BucketShelf:
 
     async def _write(self, entries: Sequence[tuple[int, bytes]], head: Head) -> None:
         writer = await self._owned(head)
-        puts = [(_key(number), data) for number, data in entries]
-        await writer.write([*puts, (_HEAD, _encode(head))], [_key(number) for number in range(self._first, head.first)])
+        puts = [(entry_key(number), data) for number, data in entries]
+        await writer.write(
+            [*puts, (HEAD, _encode(head))], [entry_key(number) for number in range(self._first, head.first)]
+        )
         self._first = head.first
 
     async def _owned(self, head: Head) -> driver.Writer:
@@ -257,7 +226,3 @@ class BucketShelf:
         if self._store is None:
             self._store = driver.bucket(self._place.bucket)
         return self._store
-
-
-def _key(number: int) -> bytes:
-    return _ENTRIES + number.to_bytes(8)
