@@ -9,6 +9,7 @@
 #   make chaos                    5,000 kills of real processes on SQLite: some 25 minutes; CHAOS_ARGS=... instead of that
 #   make chaos-postgres           2,000 kills and some 250 restarts of the server on Postgres: some 25 minutes; CHAOS_ARGS=...
 #   make chaos-objectstore        1,000 kills and some 250 takeovers of the owner on object storage in a folder: some 20 minutes
+#   make chaos-s3                 the same in a bucket of moto: some 2 hours
 #   make chaos-hybrid             1,000 kills on a hybrid: some 10 minutes
 #   make outage                   a minute without a server, twice, for 32 workers with 10,000 jobs due on Postgres: some 4 minutes
 #   make powercut                 4,800 power cuts under SQLite: some 10 minutes; POWERCUT_ARGS=... instead of that
@@ -35,7 +36,7 @@ CHAOS_ARGS ?= --storage sqlite --kills 5000 --slices 10 --seed 1 --json docs/exp
 PLANTED_ARGS ?=
 JOBS ?= 2
 
-.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-hybrid outage powercut planted mutants bench bench-against bench-guard bench-peers format setup clean
+.PHONY: demo test check explore simulate chaos chaos-postgres chaos-objectstore chaos-s3 chaos-hybrid outage powercut planted mutants bench bench-against bench-guard bench-peers format setup clean
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -75,6 +76,9 @@ chaos-postgres: chaos
 
 chaos-objectstore: CHAOS_ARGS = --storage objectstore --kills 1000 --slices 5 --seed 1 --json docs/explanation/data/chaos-objectstore.json
 chaos-objectstore: chaos
+
+chaos-s3: CHAOS_ARGS = --storage s3 --kills 1000 --slices 20 --seed 1 --json docs/explanation/data/chaos-s3.json
+chaos-s3: chaos
 
 chaos-hybrid: CHAOS_ARGS = --storage hybrid --kills 1000 --slices 8 --seed 1 --json docs/explanation/data/chaos-hybrid.json
 chaos-hybrid: chaos
