@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from headrace.system.ids import Entropy
@@ -123,7 +124,8 @@ class Pair:
                     reset(transport)
             return
         if pipe.sink is not None:
-            pipe.sink.write_eof()
+            with suppress(OSError):  # it has been reset meanwhile
+                pipe.sink.write_eof()
         self._ended.add(pipe)
         if len(self._ended) == len(self.pipes):
             for transport in self._close():
