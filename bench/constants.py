@@ -44,7 +44,7 @@ class Constant:
 
 CONSTANTS: Sequence[Constant] = (
     Constant(lanes, "_SLICE"),
-    Constant(coalescer, "_MOST"),
+    Constant(coalescer, "MOST"),
     Constant(producer, "_MOST_UNSETTLED"),
     Constant(writer, "MOST_ROWS"),
 )

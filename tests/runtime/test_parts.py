@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from stand import gaps_of, settle_loop
 
-from headrace.runtime import events
+from headrace.runtime import coalescer, events
 from headrace.runtime.coalescer import Coalescer
 from headrace.runtime.events import Bus, Event
 from headrace.runtime.lanes import Lanes
@@ -123,13 +123,11 @@ def test_jitter_is_a_tenth_both_ways() -> None:
 class Gathering:
     """A coalescer over a storage call that takes a second, and what went through it."""
 
-    def __init__(self, most: int = 1000) -> None:
+    def __init__(self) -> None:
         self.calls: list[list[int]] = []
         self.error: BaseException | None = None
         self.clock = VirtualClock()
-        self.coalescer: Coalescer[int, asyncio.Future[int], int] = Coalescer(
-            self._call, self._deliver, self._fail, most
-        )
+        self.coalescer: Coalescer[int, asyncio.Future[int], int] = Coalescer(self._call, self._deliver, self._fail)
 
     async def _call(self, items: Sequence[int]) -> Sequence[int]:
         self.calls.append(list(items))
@@ -163,8 +161,9 @@ async def test_what_comes_while_a_call_is_in_flight_goes_out_in_the_next() -> No
     assert gathering.calls == [[1], [2, 3, 4]]
 
 
-async def test_one_call_carries_no_more_than_the_most() -> None:
-    gathering = Gathering(most=3)
+async def test_one_call_carries_no_more_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescer, "MOST", 3)
+    gathering = Gathering()
     assert await asyncio.gather(*[gathering.add(n) for n in range(8)]) == [n * 10 for n in range(8)]
     assert [len(call) for call in gathering.calls] == [3, 3, 2]
 
@@ -186,8 +185,9 @@ async def test_an_owner_that_was_cancelled_takes_nobody_along() -> None:
     assert await asyncio.gather(owners[0], owners[2]) == [0, 20]
 
 
-async def test_a_flush_waits_for_all_that_was_handed_in() -> None:
-    gathering = Gathering(most=1)
+async def test_a_flush_waits_for_all_that_was_handed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescer, "MOST", 1)
+    gathering = Gathering()
     owners = [gathering.add(n) for n in range(3)]
     await gathering.coalescer.flush()
     assert all(owner.done() for owner in owners)

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from headrace.runtime.loop import turn
 
-_MOST = 1000
+MOST = 1000
 """Items in a call: fewer cost a busy storage calls, more make the first of them wait."""
 
 Item = TypeVar("Item")
@@ -45,9 +45,9 @@ class Coalescer(Generic[Item, Owner, Answer]):
         try:
             while self._items:
                 items, owners = self._items, self._owners
-                if len(items) > _MOST:
-                    self._items, self._owners = items[_MOST:], owners[_MOST:]
-                    items, owners = items[:_MOST], owners[:_MOST]
+                if len(items) > MOST:
+                    self._items, self._owners = items[MOST:], owners[MOST:]
+                    items, owners = items[:MOST], owners[:MOST]
                 else:
                     self._items, self._owners = [], []
                 await self._send(items, owners)

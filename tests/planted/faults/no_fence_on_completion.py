@@ -10,8 +10,8 @@ FAULT = Fault(
     edits=[
         instead(
             change.passes,
-            "job.state is State.RUNNING and job.generation == guard.generation and job.worker == guard.worker",
-            "job.state is State.RUNNING",
+            "job.state is _RUNNING and job.generation == guard.generation and job.worker == guard.worker",
+            "job.state is _RUNNING",
         ),
     ],
     under=ZOMBIES,
