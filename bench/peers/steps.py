@@ -96,9 +96,9 @@ class Bench:
 
     def fill(self) -> int:
         """Jobs for a drain, and how many there are."""
-        if self.adapter.inside:
-            return self.jobs
         self.renew()
+        if self.adapter.inside:  # there the worker's own process enqueues them
+            return self.jobs
         mode = ("bulk", self.jobs, 1000) if self.adapter.bulk else ("callers", self.jobs, 10)
         return int(self.ask(*mode)["in_queue"])
 
