@@ -29,7 +29,15 @@ def test_each_queue_has_an_adapter_that_can_do_what_is_asked_of_it(adapter: Adap
 def record(name: str, package: str, durability: Durability, storage: str = "SQLite", **median: float) -> dict[str, Any]:
     told = {"name": name, "package": package, "durability": durability.name, "storage": storage, "median": median}
     machine = {"cores": 2, "processor": "one", "python": "3.11", "sqlite": "3.40"}
-    others = {"version": "1", "worker": "w", "commit": "abc", "date": "today", "kernel": "6", "quick": False}
+    others = {
+        "version": "1",
+        "worker": "w",
+        "commit": "abc",
+        "date": "today",
+        "kernel": "6",
+        "quick": False,
+        "rounds": [median],
+    }
     return told | others | {"bare": False, "machine": machine, "latency": None, "idle": None}
 
 

@@ -144,7 +144,16 @@ def settings() -> str:
     records = load()
     if not records:
         return NOTHING
-    titles = ("queue", "version", "Python", "worker", "syncs for an enqueue", "what it says of itself", "measured")
+    titles = (
+        "queue",
+        "version",
+        "Python",
+        "worker",
+        "syncs for an enqueue",
+        "what it says of itself",
+        "measured",
+        "rounds",
+    )
     return "\n".join([line(titles), "|---" * len(titles) + "|", *(line(_setting(one)) for one in records)])
 
 
@@ -153,7 +162,8 @@ def _setting(record: Record) -> Sequence[str]:
     version = record["commit"] if record["package"] == "headrace" else record["version"]
     return (
         *(f"`{record['name']}`", version, record.get("python", ""), record["worker"]),
-        *("" if syncs is None else f"{syncs:.2g}", record.get("seen") or _server(record), record["date"]),
+        *("" if syncs is None else f"{syncs:.2g}", record.get("seen") or _server(record)),
+        *(record["date"], str(len(record["rounds"]))),
     )
 
 
