@@ -1,4 +1,7 @@
-"""How many cores handlers that only compute make use of: on the loop, in threads, in processes, in two workers."""
+"""What handlers that only compute bring on the loop, in threads, in processes and in two workers.
+
+As a ratio to the same work on the loop, in the same round: what a core brings changes from minute to minute.
+"""
 
 import hashlib
 import os
@@ -10,7 +13,7 @@ from bench.setting import SQLITE, Figure, run_python, store, timed
 from headrace import Headrace
 
 _ROUNDS = 3
-_SECONDS = 4.0
+_SECONDS = 2.0
 """Of one core, in all jobs of a run."""
 _SLOTS = 4
 _BLOCK = b"x" * 1_048_576
@@ -71,8 +74,8 @@ class Way:
     work: Callable[[int], object] = compute
 
 
+ON_LOOP = Way("on the loop", "on_loop")
 WAYS = (
-    Way("on the loop", "on_loop"),
     Way("in threads", "in_thread"),
     Way("in processes", "in_process"),
     Way("in threads of two workers", "in_thread", workers=2),
@@ -81,13 +84,20 @@ WAYS = (
 
 
 def measure() -> list[Figure]:
-    """Medians of three rounds: how many seconds of computing one second brings."""
+    """Medians of three rounds. The way there and back is told by itself."""
     figures = []
     for milliseconds in (1, 10, 100):
-        for way in WAYS:
-            turns = _turns(way.work, milliseconds / 1000)
-            cores = [_cores(way, turns, milliseconds / 1000) for _ in range(_ROUNDS)]
-            figures.append(Figure(f"{milliseconds} ms {way.name}", SQLITE, statistics.median(cores), "cores"))
+        count = round(_SECONDS * 1000 / milliseconds)
+        turns = {way: _turns(way.work, milliseconds / 1000) for way in (ON_LOOP, *WAYS)}
+        times: dict[str, list[float]] = {way.name: [] for way in WAYS}
+        for _ in range(_ROUNDS):
+            alone = _run(ON_LOOP, turns[ON_LOOP], count)
+            for way in WAYS:
+                times[way.name].append(alone / _run(way, turns[way], count))
+        figures += [
+            Figure(f"{milliseconds} ms {name}", SQLITE, statistics.median(found), "times")
+            for name, found in times.items()
+        ]
     trips = [_run(Way("", "nothing_in_process"), 1, 5000) for _ in range(_ROUNDS)]
     figures.append(Figure("jobs that do nothing, in processes", SQLITE, 5000 / statistics.median(trips), "jobs/s"))
     return figures
@@ -98,11 +108,6 @@ def _turns(work: Callable[[int], object], seconds: float) -> int:
     some = 20_000 if work is compute else 20
     one = min(timed(lambda: work(some)) for _ in range(9)) / some
     return max(1, round(seconds / one))
-
-
-def _cores(way: Way, turns: int, seconds: float) -> float:
-    count = round(_SECONDS / seconds)
-    return count * seconds / _run(way, turns, count)
 
 
 def _run(way: Way, turns: int, count: int) -> float:
