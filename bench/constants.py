@@ -16,7 +16,7 @@ from bench.setting import MEMORY, SQLITE, Figure, store
 from headrace.runtime import coalescer, lanes, producer
 from headrace.storage.sqlite import writer
 
-_ROUNDS = 5
+_ROUNDS = 3
 _JOBS = {MEMORY: 40_000, SQLITE: 20_000}
 _TIMES = (0.25, 1.0, 4.0)
 
@@ -51,7 +51,7 @@ CONSTANTS: Sequence[Constant] = (
 
 
 def measure() -> list[Figure]:
-    """Medians of five rounds, over those of the constant as it is; above 1 is faster."""
+    """Medians of three rounds, over those of the constant as it is; above 1 is faster."""
     return [figure for kind in (MEMORY, SQLITE) for constant in CONSTANTS for figure in _compare(kind, constant)]
 
 
