@@ -33,6 +33,11 @@ class Place(msgspec.Struct, frozen=True):
     """On the local disk."""
 
     @property
+    def suspicion(self) -> str:
+        """What it may be when nothing answers: a table that was cut short is read again and again, without a word."""
+        return "" if self.folder is None else "; on a disk that is often a file that was cut short"
+
+    @property
     def survival(self) -> Survival:
         """What an acknowledged job survives."""
         return _IN_A_BUCKET if self.folder is None else _ON_DISK

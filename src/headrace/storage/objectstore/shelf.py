@@ -77,7 +77,8 @@ class BucketShelf:
                 raise Fenced(self.where) from error
             raise translated(error, self.where) from error
         except TimeoutError as error:
-            raise StoreUnreachable(self.where, f"it did not answer within {self._patience:g} s") from error
+            why = f"it did not answer within {self._patience:g} s"
+            raise StoreUnreachable(self.where, f"{why}{self._place.suspicion}") from error
 
     async def _soon(self, doing: Awaitable[T]) -> T:
         """What is asked for writing is asked for ever, where nobody ends it."""
