@@ -17,7 +17,7 @@ from headrace.storage.sqlite.transaction import Transaction, json_text
 
 _APPLY = load_queries("apply")
 _RUNNING, _PENDING, _COMPLETED = State.RUNNING, State.PENDING, State.COMPLETED
-_fenced = msgspec.json.Decoder(list[tuple[str, int, int, int]])
+_fenced = msgspec.json.Decoder(list[tuple[str, int, int, int, str]])
 
 
 def apply(transaction: Transaction, changes: Sequence[Change]) -> list[Verdict]:
@@ -44,15 +44,16 @@ def _finish(transaction: Transaction, finish: Finish, changes: Sequence[Change])
     """All of these, or none: then at least one guard fails."""
     generations = json_text({change.job_id: _generation(change) for change in changes})
     fenced = _fenced.decode(transaction.text(_APPLY["fence"], (generations, finish.worker)))
-    if sum(number for _, number, _, _ in fenced) < len(changes):
+    if sum(number for _, number, _, _, _ in fenced) < len(changes):
         return False
-    if finish.release_key and any(keyed for _, _, keyed, _ in fenced):
+    if finish.release_key and any(keyed for _, _, keyed, _, _ in fenced):
         keys.release_of_running(transaction, generations)
-    transaction.run(_APPLY["finish"], (generations, _COMPLETED, transaction.now, finish.reason))
+    places = f"[{','.join([places for *_, places in fenced])}]"
+    transaction.run(_APPLY["finish"], (places, _COMPLETED, transaction.now, finish.reason))
     results = {change.job_id: _result(change.patch) for change in changes if any(_result(change.patch))}
     if results:
         transaction.run(_APPLY["keep_results"], (json_text(results),))
-    for queue, number, _, has_ceiling in fenced:
+    for queue, number, _, has_ceiling, _ in fenced:
         transaction.move(queue, _RUNNING, _COMPLETED, number)
         if has_ceiling:
             transaction.topics.add(f"queue:{queue}")

@@ -18,6 +18,8 @@ def connect_writer(path: str, *, durable: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         set_durable(connection, durable)
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        # Else what a savepoint may have to take back goes to a file once it is larger than 64 KiB.
+        connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         connection.close()
         raise
