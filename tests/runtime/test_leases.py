@@ -261,7 +261,7 @@ async def test_a_worker_that_ends_leaves_no_claim_to_solitude_behind(stand: Stan
 
 def test_a_company_lets_one_ask_and_the_others_wait() -> None:
     company = Company()
-    one, two = (Attempts({"default": 4}, lambda: None, lambda _: None) for _ in range(2))
+    one, two = (Attempts({"default": 4}, lambda _: None) for _ in range(2))
     for attempts in (one, two):
         company.join(attempts)
     assert company.begin_claim(two)
@@ -283,7 +283,7 @@ def test_a_company_lets_one_ask_and_the_others_wait() -> None:
 
 def test_what_has_run_and_is_not_recorded_is_company() -> None:
     company = Company()
-    attempts = Attempts({"default": 4}, lambda: None, lambda _: None)
+    attempts = Attempts({"default": 4}, lambda _: None)
     company.join(attempts)
     done: Any = SimpleNamespace(job=SimpleNamespace(id="done", queue="default"), ended=False)
     attempts.start(done)
@@ -296,7 +296,7 @@ def test_what_has_run_and_is_not_recorded_is_company() -> None:
 
 def test_after_a_fork_the_parents_workers_are_no_company(monkeypatch: pytest.MonkeyPatch) -> None:
     company = Company()
-    parents, own = (Attempts({"default": 4}, lambda: None, lambda _: None) for _ in range(2))
+    parents, own = (Attempts({"default": 4}, lambda _: None) for _ in range(2))
     company.join(parents)
     parents.running = 3
     assert not company.ask(parents)

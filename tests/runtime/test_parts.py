@@ -210,7 +210,7 @@ async def test_lanes_join_waits_for_lanes_that_lanes_started() -> None:
     clock = VirtualClock()
     ended: list[Any] = []
 
-    async def run(attempt: Any) -> None:
+    async def run(attempt: Any, _: object) -> None:
         await clock.sleep(attempt.length)
         ended.append(attempt)
 
@@ -234,7 +234,7 @@ async def test_lanes_let_the_loop_turn_though_no_handler_waits() -> None:
     turned: list[int] = []
     done: list[Any] = []
 
-    async def run(attempt: Any) -> None:
+    async def run(attempt: Any, _: object) -> None:
         done.append(attempt)
 
     lanes = Lanes(run, Ticking())

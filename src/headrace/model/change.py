@@ -154,23 +154,35 @@ def patched(job: Job, patch: Patch, now: int) -> Job:
     """The row once ``patch`` is applied."""
     state = job.state if patch.state is None else patch.state
     leaves = job.state in RUNNING and state not in RUNNING
-    return replace(
-        job,
-        state=state,
-        due_at=job.due_at if patch.delay is None else now + round(patch.delay * 1000),
-        attempt=0 if patch.reset else max(0, job.attempt + patch.attempt),
-        crashes=0 if patch.reset else job.crashes + patch.crashes,
-        alone=False if leaves else job.alone if patch.alone is None else patch.alone,
-        rescued=False if leaves else job.rescued,
-        cancel_requested=state not in FINAL
-        and (job.cancel_requested if patch.cancel_requested is None else patch.cancel_requested),
-        parked_at=_parked_at(job, patch, state, now),
-        finished_at=job.finished_at if patch.state is None else now if state in FINAL else None,
-        reason=patch.reason if patch.state is not None else job.reason,
-        result=None if patch.reset else patch.result if patch.result is not None else job.result,
-        result_error=None if patch.reset else patch.result_error or job.result_error,
-        history=job.history if patch.ended is None else _remembered(job, patch.ended, now),
-        notes=job.notes if patch.notes is None else merged(job.notes or Notes(), replace(patch.notes, noted_at=now)),
+    reset = patch.reset
+    return Job(  # by position, in the order of its fields: by name it takes twice the time
+        job.id,
+        job.task,
+        job.queue,
+        job.payload,
+        job.encoding,
+        state,
+        job.priority,
+        job.due_at if patch.delay is None else now + round(patch.delay * 1000),
+        job.enqueued_at,
+        0 if reset else max(0, job.attempt + patch.attempt),
+        0 if reset else job.crashes + patch.crashes,
+        job.generation,
+        job.worker,
+        False if leaves else job.alone if patch.alone is None else patch.alone,
+        False if leaves else job.rescued,
+        state not in FINAL and (job.cancel_requested if patch.cancel_requested is None else patch.cancel_requested),
+        _parked_at(job, patch, state, now),
+        job.started_at,
+        job.finished_at if patch.state is None else now if state in FINAL else None,
+        job.key,
+        job.until,
+        job.options,
+        patch.reason if patch.state is not None else job.reason,
+        None if reset else patch.result if patch.result is not None else job.result,
+        None if reset else patch.result_error or job.result_error,
+        job.history if patch.ended is None else _remembered(job, patch.ended, now),
+        job.notes if patch.notes is None else merged(job.notes or Notes(), replace(patch.notes, noted_at=now)),
     )
 
 

@@ -50,7 +50,7 @@ class Attempt:
         self.measured = False
         """The tally has taken note of how long its job waited."""
         self.stop: Stop | None = None
-        self.task: asyncio.Task[object] | None = None
+        self.task: asyncio.Task[None] | None = None
         """Set while cancelling it stops the handler."""
         self.waiting: asyncio.Task[object] | None = None
         """Set while it waits for a thread: cancelling it stops the waiting only."""

@@ -1,5 +1,6 @@
 """All attempts of one worker: which slots are free, and which jobs it holds."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from headrace.runtime.attempt import Attempt, Stop
@@ -8,11 +9,13 @@ from headrace.runtime.attempt import Attempt, Stop
 class Attempts:
     """A job is held from its claim until its settlement is recorded; its slot is free once its handler has ended."""
 
-    def __init__(self, slots: Mapping[str, int], freed: Callable[[], None], unstarted: Callable[[str], None]) -> None:
+    def __init__(self, slots: Mapping[str, int], unstarted: Callable[[str], None]) -> None:
         self.queues = tuple(slots)
         self._slots = dict(slots)
         self._taken = dict.fromkeys(slots, 0)
-        self._freed, self._unstarted = freed, unstarted
+        self._unstarted = unstarted
+        self.freed = asyncio.Event()
+        """Set whenever there may be room for a claim; cleared by who claims."""
         self._held: dict[str, Attempt] = {}
         self.running = 0
         """Handlers that have not ended."""
@@ -36,7 +39,7 @@ class Attempts:
         attempt.ended = True
         self._taken[attempt.job.queue] -= 1
         self.running -= 1
-        self._freed()
+        self.freed.set()
 
     def settle(self, attempt: Attempt) -> None:
         """What became of it is recorded: it is not held any more."""

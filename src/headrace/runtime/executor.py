@@ -33,13 +33,12 @@ class Executor:
         self._processes = processes
         self._home = Home()
 
-    async def run(self, attempt: Attempt) -> Outcome | Stop:
-        """The outcome; or INTERRUPT or LOST where there is none to record."""
+    async def run(self, attempt: Attempt, task: asyncio.Task[None]) -> Outcome | Stop:
+        """In this task. The outcome; or INTERRUPT or LOST where there is none to record."""
         running.set(attempt)
         handler = attempt.handler
         timeout = attempt.timeout
         timer = asyncio.get_running_loop().call_later(timeout, attempt.stop_for, Stop.TIMEOUT) if timeout else None
-        task = asyncio.current_task()
         if handler.where is not _THREAD:
             attempt.task = task
         try:
@@ -62,7 +61,7 @@ class Executor:
             if timer is not None:
                 timer.cancel()
             if attempt.stop is not None:
-                while task is not None and task.cancelling():
+                while task.cancelling():
                     task.uncancel()
 
     async def _wrapped(self, attempt: Attempt) -> object:

@@ -22,12 +22,14 @@ _SLICE = 0.005
 class Lanes:
     """Runs every attempt that is put in. How many run at once, the slots decide."""
 
-    def __init__(self, run: Callable[[Attempt], Awaitable[None]], clock: Clock) -> None:
+    def __init__(self, run: Callable[[Attempt, asyncio.Task[None]], Awaitable[None]], clock: Clock) -> None:
+        """``run`` is given an attempt and the task it runs in."""
         self._run = run
         self._clock = clock
         self._backlog: deque[Attempt] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = copy_context()
+        self._others = [(variable, value) for variable, value in self._context.items() if variable is not running]
 
     def put(self, attempts: Sequence[Attempt]) -> None:
         """Run these, in order."""
@@ -62,7 +64,7 @@ class Lanes:
                 self._help()
             first = False
             try:
-                await self._run(attempt)
+                await self._run(attempt, task)
             except GeneratorExit:
                 if not loop_turns():  # the lane itself is being closed
                     raise
@@ -77,7 +79,8 @@ class Lanes:
     def _is_touched(self) -> bool:
         """Whether a handler changed context variables: the next handler is none of its business."""
         now = copy_context()
-        before = self._context
-        return len(now) != len(before) + (running not in before) or any(
-            now.get(variable) is not value for variable, value in before.items() if variable is not running
-        )
+        others = self._others
+        if len(now) != len(others) + 1:
+            return True
+        # mostly there are none, and a generator that any() asks for nothing is dear on the path of every attempt
+        return bool(others) and any(now.get(variable) is not value for variable, value in others)

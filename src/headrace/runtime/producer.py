@@ -1,6 +1,5 @@
 """Brings jobs in: claims what fits into free slots, whenever there may be some."""
 
-import asyncio
 import math
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -63,14 +62,10 @@ class Producer:
         self._strays = Strays(worker_id, storage, clock, settings.lease, settings.poll)
         self._asked_at = -math.inf
         """When all queues were last to be asked."""
-        self._freed = asyncio.Event()
+        self._freed = attempts.freed
         self._notices = 0
         self._listener: Listener | None = None
         self.stopped = False
-
-    def free(self) -> None:
-        """A slot may be free."""
-        self._freed.set()
 
     def settled(self, queue: str) -> None:
         """A job of this queue is recorded: there may be room under its ceiling."""

@@ -71,7 +71,7 @@ class Worker:
         self._threads = around.spawn.threads("headrace-handler")
         self._processes: Processes | None = None
         self._executor = Executor(around.middleware, self._threads, self._open_processes)
-        self._attempts = Attempts(slots, self._free, self._cancel_unstarted)
+        self._attempts = Attempts(slots, self._cancel_unstarted)
         self._lanes = Lanes(self._run, around.clock)
         self._tally = Tally(self._attempts.held)
         self._completer = Completer(
@@ -255,11 +255,11 @@ class Worker:
 
     # --- attempts ----------------------------------------------------------------------------------------------------
 
-    async def _run(self, attempt: Attempt) -> None:
+    async def _run(self, attempt: Attempt, task: asyncio.Task[None]) -> None:
         attempt.started = self._around.clock.monotonic()
         self._narrator.started(attempt.job)
         try:
-            outcome = await self._executor.run(attempt)
+            outcome = await self._executor.run(attempt, task)
         except GeneratorExit as error:  # raised by something it awaited, it closes every coroutine up to the lane's
             if not loop_turns():
                 raise
@@ -306,9 +306,6 @@ class Worker:
         else:
             self._around.report("worker", LeaseLost(settlement.job.id))
         self._producer.settled(settlement.job.queue)
-
-    def _free(self) -> None:
-        self._producer.free()
 
     def _cancel_unstarted(self, job_id: str) -> None:
         self._producer.cancel(job_id)

@@ -1,6 +1,6 @@
 """Changes of jobs, one after another."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from headrace.model.change import APPLIED, MISSING, STALE, Change, Status, Verdict, passes, patched
 from headrace.model.job import Job
@@ -44,16 +44,19 @@ def _apply(store: Store, change: Change, now: int, left: set[str]) -> Verdict:
     if change.then:
         insert_jobs(store, change.then, now)
     if store.notices.wanted():
-        store.notices.tell(_topics(job, after))
+        topic = _topic(job, after)
+        if topic is not None:
+            store.notices.tell((topic,))
     if job.state is _RUNNING and after.state is not _RUNNING:
         left.add(job.queue)
     return APPLIED
 
 
-def _topics(before: Job, after: Job) -> Iterable[str]:
+def _topic(before: Job, after: Job) -> str | None:
+    if after.state in FINAL:
+        return f"job:{after.id}"
     if after.state is _PENDING:
-        yield f"queue:{after.queue}"
-    elif after.state in FINAL:
-        yield f"job:{after.id}"
-    elif after.state is _RUNNING and after.cancel_requested and not before.cancel_requested:
-        yield f"worker:{after.worker}"
+        return f"queue:{after.queue}"
+    if after.state is _RUNNING and after.cancel_requested and not before.cancel_requested:
+        return f"worker:{after.worker}"
+    return None
