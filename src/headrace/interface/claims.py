@@ -161,9 +161,10 @@ class Claims(Core):
     async def _recorded(self, claims: Sequence[Claim], changes: Sequence[Change]) -> Sequence[Verdict]:
         """What became of each of these, once told of."""
         verdicts = await (await self.here()).storage.apply(changes) if changes else ()
+        narrators = {worker: self._narrator(worker) for worker in {claim.job.worker or "" for claim in claims}}
         for claim, change, verdict in zip(claims, changes, verdicts, strict=True):
             if verdict.status is Status.APPLIED:
-                self._narrator(claim.job.worker or "").answered(claim.job, change)
+                narrators[claim.job.worker or ""].answered(claim.job, change)
         return verdicts
 
     def _narrator(self, worker: str) -> Narrator:
