@@ -175,8 +175,7 @@ class JournaledStorage(Operations):
 
         def run(store: Store) -> Sequence[Verdict]:
             nonlocal crashed
-            rows = (store.rows.jobs.get(change.job_id) for change in changes)
-            crashed = any(job is not None and job.crashes for job in rows)
+            crashed = _any_crashed(store, changes)
             return applying.apply(store, changes)
 
         return await self._write(run, surely=lambda _, __: crashed)
@@ -195,3 +194,12 @@ class JournaledStorage(Operations):
 
     def listen(self, topics: Collection[str]) -> Listener:
         return MemoryListener(self._entered().notices, topics, asyncio.get_running_loop())
+
+
+def _any_crashed(store: Store, changes: Sequence[Change]) -> bool:
+    jobs = store.rows.jobs
+    for change in changes:
+        job = jobs.get(change.job_id)
+        if job is not None and job.crashes:
+            return True
+    return False
