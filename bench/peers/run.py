@@ -122,8 +122,9 @@ def told(median: Mapping[str, Any]) -> str:
 
 def keep(name: str, record: Mapping[str, Any]) -> None:
     """Writes a file of JSON."""
-    RAW.mkdir(parents=True, exist_ok=True)
-    (RAW / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    path = RAW / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager

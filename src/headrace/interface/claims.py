@@ -29,9 +29,11 @@ from headrace.runtime.settler import backing_off
 from headrace.storage.contract import Demand, Filter, Holding, Storage
 
 _MOST = 10_000
+_DONE = Returned()
+_decode = msgspec.json.Decoder().decode
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One job in hand, under the lease of the ``aclaim`` that took it."""
 
     job: Job
@@ -91,8 +93,9 @@ class Claims(Core):
         jobs = await self._with_solitude(storage, await self._claim_wanted(storage, narrator, worker, queue, limit))
         if not jobs:
             await storage.beat(worker, (), 0)
-        for job in jobs:
-            narrator.started(job)
+        if self.bus.is_heard:
+            for job in jobs:
+                narrator.started(job)
         return [Claim(job, _arguments(job), duration) for job in jobs]
 
     async def aack(
@@ -112,7 +115,7 @@ class Claims(Core):
     async def aack_many(self, claims: Sequence[Claim]) -> Sequence[Claim]:
         """The work of all these is done, and recorded in one step. Returns the ones of which nothing is recorded: where
         ``aack`` would have raised LeaseLost. A claim that is given twice comes back once."""
-        changes = [lifecycle.complete(claim.job, Returned()) for claim in claims]
+        changes = [lifecycle.complete(claim.job, _DONE) for claim in claims]
         verdicts = await self._recorded(claims, changes)
         return [claim for claim, verdict in zip(claims, verdicts, strict=True) if verdict.status is not Status.APPLIED]
 
@@ -161,10 +164,10 @@ class Claims(Core):
     async def _recorded(self, claims: Sequence[Claim], changes: Sequence[Change]) -> Sequence[Verdict]:
         """What became of each of these, once told of."""
         verdicts = await (await self.here()).storage.apply(changes) if changes else ()
-        narrators = {worker: self._narrator(worker) for worker in {claim.job.worker or "" for claim in claims}}
-        for claim, change, verdict in zip(claims, changes, verdicts, strict=True):
-            if verdict.status is Status.APPLIED:
-                narrators[claim.job.worker or ""].answered(claim.job, change)
+        if self.bus.is_heard:
+            for claim, change, verdict in zip(claims, changes, verdicts, strict=True):
+                if verdict.status is Status.APPLIED:
+                    self._narrator(claim.job.worker or "").answered(claim.job, change)
         return verdicts
 
     def _narrator(self, worker: str) -> Narrator:
@@ -202,4 +205,4 @@ class Claims(Core):
 
 
 def _arguments(job: Job) -> object:
-    return decode_bytes(job.payload) if job.encoding is Encoding.BYTES else msgspec.json.decode(job.payload)
+    return decode_bytes(job.payload) if job.encoding is Encoding.BYTES else _decode(job.payload)

@@ -396,7 +396,7 @@ async def test_no_checkpoint_goes_on_beside_a_transaction_of_the_callers(
 ) -> None:
     await stage.enqueue()
     ours = connect_writer(str(path), durable=True)
-    checkpointer = Checkpointer(str(path), Turn(None))
+    checkpointer = Checkpointer(str(path), Turn(None), ManualClock())
     within(storage, connection).insert([stage.new()])
     before = path.stat().st_mtime_ns
     assert not checkpointer._checkpoint(ours, "RESTART")

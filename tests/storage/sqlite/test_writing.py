@@ -15,8 +15,11 @@ from headrace.model.state import State
 from headrace.storage.contract import Demand
 from headrace.storage.sqlite import SqliteStorage
 from headrace.storage.sqlite.checkpoint import Checkpointer
+from headrace.storage.sqlite.connecting import connect_writer
 from headrace.storage.sqlite.transaction import Transaction
+from headrace.storage.sqlite.turn import Turn
 from headrace.storage.sqlite.writer import Writer
+from headrace.system.clock import ManualClock
 from headrace.testing.conformance.stage import Stage
 
 pytestmark = pytest.mark.anyio
@@ -168,6 +171,25 @@ async def test_an_idle_wal_is_emptied(stage: Stage, path: Path, monkeypatch: pyt
     assert _frames(path) > 0
     await asyncio.wait_for(emptied.wait(), 10)
     assert _frames(path) == 0
+
+
+async def test_a_wal_is_emptied_a_second_after_the_last_commit_and_not_for_looks(stage: Stage, path: Path) -> None:
+    """A claim that finds nothing rests as well: such calls once made each commit pass into the file at once."""
+    await stage.enqueue()
+    clock, connection = ManualClock(), connect_writer(str(path), durable=False)
+    checkpointer = Checkpointer(str(path), Turn(None), clock)
+    assert checkpointer.rest(connection) is None
+    checkpointer.after_commit(connection, 1)
+    frames = _frames(path)
+    for _ in range(5):
+        assert checkpointer.rest(connection) == pytest.approx(1.0)
+    clock.advance(0.75)
+    assert checkpointer.rest(connection) == pytest.approx(0.25)
+    assert _frames(path) == frames > 0
+    clock.advance(0.25)
+    assert checkpointer.rest(connection) is None
+    assert _frames(path) == 0
+    connection.close()
 
 
 async def test_counts_agree_with_rows(stage: Stage, path: Path) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import suppress
 
 from headrace.storage.sqlite.turn import Turn
+from headrace.system.clock import Clock
 
 _LARGE = 16_000_000
 """Bytes written after which pages go from the -wal into the file. The -wal is then written from its start again:
@@ -20,15 +21,16 @@ _IDLE = 1.0
 class Checkpointer:
     """Keeps the -wal small."""
 
-    def __init__(self, path: str, turn: Turn) -> None:
-        self._wal, self._turn = f"{path}-wal", turn
+    def __init__(self, path: str, turn: Turn, clock: Clock) -> None:
+        self._wal, self._turn, self._clock = f"{path}-wal", turn, clock
         self._dirty = False
-        self._rested = False
+        self._empties_at = 0.0
+        """When the -wal is to be emptied, unless there is a commit before."""
         self._written = 0
 
     def after_commit(self, connection: sqlite3.Connection, rows: int) -> None:
         """Checkpoints when enough was written."""
-        self._dirty, self._rested = True, False
+        self._dirty, self._empties_at = True, self._clock.monotonic() + _IDLE
         self._written += _PER_COMMIT + rows * _PER_ROW
         if self._written > _LARGE:
             self._written = 0
@@ -38,10 +40,11 @@ class Checkpointer:
         """Nothing waits: how long to rest before the -wal is to be emptied, None without end."""
         if not self._dirty or connection is None:
             return None
-        if not self._rested:
-            self._rested = True
-            return _IDLE
+        left = self._empties_at - self._clock.monotonic()
+        if left > 0:  # calls that write nothing come between: they don't make the second pass sooner
+            return left
         self._dirty = not self._checkpoint(connection, "TRUNCATE")
+        self._empties_at = self._clock.monotonic() + _IDLE
         return _IDLE if self._dirty else None
 
     def _size(self) -> int:

@@ -40,7 +40,7 @@ class Writer:
         self.durable = False
         self.read_only = False
         self._is_durable = False
-        self._checkpointer = Checkpointer(path, self._turn)
+        self._checkpointer = Checkpointer(path, self._turn, self._clock)
         self.lane = Lane("headrace-sqlite-writer", MOST_ROWS, self._serve, self._rest, self._end)
         self.submit, self.stop = self.lane.submit, self.lane.stop
 
