@@ -15,7 +15,7 @@ from headrace.interface.handles import Handle, Handles
 from headrace.interface.logs import LOGGED, log_event, report
 from headrace.interface.portal import Portal
 from headrace.model import routing
-from headrace.model.errors import InvalidOption, PayloadDiffers, StoreOwned
+from headrace.model.errors import EnqueueUnknown, InvalidOption, PayloadDiffers, StoreOwned
 from headrace.model.job import NORMAL, Job, NewJob
 from headrace.model.names import check_name
 from headrace.model.record import QueueControl
@@ -124,10 +124,13 @@ class Core:
     async def send(self, new: NewJob, strict: bool = False) -> Receipt[Any]:
         """Insert one job, together with whatever else is enqueued at this moment. PayloadDiffers where it is strict,
         and its key is held by a job with another task or payload."""
-        handle = await self.handles.here()
+        handle = self.handles.open_here() or await self.handles.here()
         if new.task in self.declared_limits.unchecked:
             await self.declared_limits.check(handle.storage, [new.task])
-        receipt = await handle.send(new)
+        try:
+            receipt = await handle.send(new)
+        except EnqueueUnknown as error:  # what its caller hears is of this one alone
+            raise EnqueueUnknown([new.id], error.why) from error
         if strict and receipt.payload_differs:
             raise PayloadDiffers(new.key or "", receipt.id)
         if self.bus.wants(events.QUEUED):

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 
-from headrace.model.errors import AppClosed, EnqueueUnknown
+from headrace.model.errors import AppClosed
 from headrace.model.job import NewJob
 from headrace.runtime.coalescer import Coalescer
 from headrace.storage.contract import Receipt, Storage
@@ -20,15 +20,12 @@ class Handle:
             storage.insert, _deliver, _fail
         )
 
-    async def send(self, new: NewJob) -> Receipt[object]:
-        """Insert this one, together with whatever else is enqueued while a call is in flight. What its caller hears is
-        of this one alone."""
+    def send(self, new: NewJob) -> "asyncio.Future[Receipt[object]]":
+        """Insert this one, together with whatever else is enqueued while a call is in flight: an error may be of all of
+        these."""
         future: asyncio.Future[Receipt[object]] = asyncio.get_running_loop().create_future()
         self._coalescer.add(new, future)
-        try:
-            return await future
-        except EnqueueUnknown as error:
-            raise EnqueueUnknown([new.id], error.why) from error
+        return future
 
     async def close(self) -> None:
         """Let go, once all that was sent is answered."""
@@ -50,12 +47,16 @@ class Handles:
         self._forgotten: list[object] = []
         self.closed = False
 
+    def open_here(self) -> Handle | None:
+        """The handle of the running loop, where it is open."""
+        return self._open.get(asyncio.get_running_loop()) if self._pid == os.getpid() else None
+
     async def here(self) -> Handle:
         """The handle of the running loop."""
-        loop = asyncio.get_running_loop()
-        handle = self._open.get(loop)
-        if handle is not None and self._pid == os.getpid():
+        handle = self.open_here()
+        if handle is not None:
             return handle
+        loop = asyncio.get_running_loop()
         if self.closed:
             raise AppClosed
         self._forget_parent()

@@ -37,21 +37,21 @@ def insert(transaction: Transaction, jobs: Sequence[NewJob], puts: Sequence[Put]
 
 def insert_jobs(transaction: Transaction, jobs: Sequence[NewJob]) -> list[Receipt[object]]:
     """Rows, keys, counts and notices of new jobs."""
-    if any(new.key is not None or new.puts for new in jobs):
+    plain = all(map(_is_plain, jobs))
+    if plain or not any(new.key is not None or new.puts for new in jobs):
+        receipts: list[Receipt[object]] = [Receipt(new.id) for new in jobs]
+    else:
         jobs, receipts = _sifted(transaction, jobs)
         for new in jobs:
             write_all(transaction, new.puts)
-    else:
-        receipts = [Receipt(new.id) for new in jobs]
     if jobs:
-        _write(transaction, jobs)
+        _write(transaction, jobs, plain=plain)
         transaction.topics.update([f"queue:{queue}" for queue in {new.queue for new in jobs}])
     return receipts
 
 
-def _write(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
+def _write(transaction: Transaction, jobs: Sequence[NewJob], *, plain: bool) -> None:
     now = transaction.now
-    plain = all(_is_plain(new) for new in jobs)
     template, parameters = (_plain_row, _plain_parameters) if plain else (_any_row, _any_parameters)
     written = 0
     for chunk in chunked(jobs):
@@ -68,6 +68,7 @@ def _write(transaction: Transaction, jobs: Sequence[NewJob]) -> None:
 
 
 def _is_plain(new: NewJob) -> bool:
+    """Of what most are, for which few columns say all."""
     return (
         new.at is None
         and new.delay == 0
@@ -75,6 +76,7 @@ def _is_plain(new: NewJob) -> bool:
         and (new.options is DEFAULT_OPTIONS or new.options == DEFAULT_OPTIONS)
         and new.until is _FINISHED
         and new.encoding is _JSON
+        and not new.puts
     )
 
 
