@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.model.change import APPLIED, MISSING, STALE, Change, Held, Patch, Status, Verdict, passes, patched
+from headrace.model.change import APPLIED, MISSING, STALE, Change, Held, Status, Verdict, passes, patched
 from headrace.model.job import Job, NewJob, Until
 from headrace.model.state import FINAL, State
 from headrace.storage.batching import Finish, commute, finish_of
@@ -22,13 +22,13 @@ _fenced = msgspec.json.Decoder(list[tuple[str, int, int, int, str]])
 
 def apply(transaction: Transaction, changes: Sequence[Change]) -> list[Verdict]:
     """Each change against what the ones before it left."""
-    finishes = [finish_of(change) for change in changes]
-    if len({change.job_id for change in changes}) < len(changes) or not commute(changes):
-        return _Sequence(transaction, changes).apply()
     together: dict[Finish, list[int]] = {}
     alone: list[int] = []
-    for place, finish in enumerate(finishes):
+    for place, change in enumerate(changes):
+        finish = finish_of(change)
         (alone if finish is None else together.setdefault(finish, [])).append(place)
+    if len({change.job_id for change in changes}) < len(changes) or not commute([changes[place] for place in alone]):
+        return _Sequence(transaction, changes).apply()
     verdicts = [APPLIED] * len(changes)
     for finish, places in together.items():
         if not _finish(transaction, finish, [changes[place] for place in places]):
@@ -50,7 +50,11 @@ def _finish(transaction: Transaction, finish: Finish, changes: Sequence[Change])
         keys.release_of_running(transaction, generations)
     places = f"[{','.join([places for *_, places in fenced])}]"
     transaction.run(_APPLY["finish"], (places, _COMPLETED, transaction.now, finish.reason))
-    results = {change.job_id: _result(change.patch) for change in changes if any(_result(change.patch))}
+    results = {
+        change.job_id: (patch.result, patch.result_error or None)
+        for change in changes
+        if (patch := change.patch).result is not None or patch.result_error
+    }
     if results:
         transaction.run(_APPLY["keep_results"], (json_text(results),))
     for queue, number, _, has_ceiling, _ in fenced:
@@ -63,10 +67,6 @@ def _finish(transaction: Transaction, finish: Finish, changes: Sequence[Change])
 
 def _generation(change: Change) -> int:
     return change.guard.generation if isinstance(change.guard, Held) else -1
-
-
-def _result(patch: Patch) -> tuple[str | None, str | None]:
-    return (patch.result, patch.result_error or None)
 
 
 class _Sequence:
