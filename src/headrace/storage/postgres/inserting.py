@@ -1,6 +1,7 @@
 """New jobs become rows."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from headrace.model.errors import PutLost
 from headrace.model.job import DEFAULT_OPTIONS, Encoding, NewJob, Until
@@ -10,6 +11,8 @@ from headrace.storage.postgres import drafting
 from headrace.storage.postgres.queries import load_queries
 from headrace.storage.postgres.statement import Statement, Steps
 from headrace.storage.postgres.telling import Told
+
+T = TypeVar("T")
 
 _INSERT = load_queries("insert")
 _FRESH = _INSERT["plain"].replace("ON CONFLICT (id) DO NOTHING", "")
@@ -27,11 +30,10 @@ def insert_plain(told: Told, jobs: Sequence[NewJob], *, fresh: bool = False) -> 
     told.queues({new.queue for new in jobs})
     if all(_is_plain(new) for new in jobs):
         columns = (
-            [new.id for new in jobs],
-            [new.queue for new in jobs],
-            [new.task for new in jobs],
-            [new.priority for new in jobs],
-            [new.payload for new in jobs],
+            *([new.id for new in jobs], [new.payload for new in jobs]),
+            *_column([new.queue for new in jobs]),
+            *_column([new.task for new in jobs]),
+            *_column([new.priority for new in jobs]),
         )
         rows = yield Statement(_FRESH if fresh else _INSERT["plain"], (told.latest, *columns))
     elif jobs:
@@ -52,6 +54,12 @@ def insert(told: Told, jobs: Sequence[NewJob], puts: Sequence[Put]) -> Steps[lis
     receipts = draft.insert(jobs)
     yield from drafting.write(draft)
     return receipts
+
+
+def _column(values: list[T]) -> tuple[Sequence[T], T | None]:
+    """What all rows have in common goes over the wire once."""
+    first = values[0]
+    return ([], first) if values.count(first) == len(values) else (values, None)
 
 
 def _is_plain(new: NewJob) -> bool:

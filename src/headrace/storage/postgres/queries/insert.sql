@@ -1,10 +1,12 @@
 -- name: plain
+-- A column that all rows have in common comes as one value, and as an array that is empty.
 WITH moment AS MATERIALIZED {moment},
 added AS (
     INSERT INTO {schema}.jobs (id, queue, task, state, priority, due_at, enqueued_at, payload)
-    SELECT new.id::uuid, new.queue, new.task, 'pending', new.priority, moment.now, moment.now, new.payload
-    FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[]), CAST($5 AS integer[]), CAST($6 AS text[]))
-        AS new (id, queue, task, priority, payload), moment
+    SELECT new.id::uuid, coalesce(new.queue, $5), coalesce(new.task, $7), 'pending', coalesce(new.priority, $9),
+        moment.now, moment.now, new.payload
+    FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[]), CAST($6 AS text[]), CAST($8 AS integer[]))
+        AS new (id, payload, queue, task, priority), moment
     ON CONFLICT (id) DO NOTHING
 )
 SELECT now FROM moment;
