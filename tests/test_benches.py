@@ -66,12 +66,40 @@ def test_a_target_is_met_or_missed_against_those_that_promise_as_much(raw: Path)
         record("floor_full", "", Durability.POWER, drain_100=2_900.0),
     )
     found = [line.split(" | ") for line in targets.table().splitlines()[2:]]
-    assert [(cells[1], cells[3], cells[6], cells[7].removesuffix(" |")) for cells in found] == [
+    assert [(cells[1], cells[3], cells[6], cells[-1].strip("| ")) for cells in found] == [
         ("drain", "`huey_sqlite`", "9.9x", "**missed**"),
         ("100 callers", "`huey_sqlite`", "10x", "met"),
         ("drain", "the bare database", "1/2.9", "met"),
         ("one caller", "RustQueue, one caller, synced, as published", "1.3x", "met"),
         ("100 callers", "RustQueue, 100 callers, synced, as published", "1/1.3", "**missed**"),
+    ]
+
+
+def test_what_was_measured_by_turns_decides_by_the_median_of_its_ratios(raw: Path) -> None:
+    written(
+        raw,
+        record("headrace_full", "headrace", Durability.POWER, drain_100=1_000.0),
+        record("huey_sqlite", "huey", Durability.POWER, drain_4=500.0),
+        record("headrace_normal", "headrace", Durability.KILL) | {"latency": {"p50_ms": 2.0}},
+        record("litequeue_sqlite", "litequeue", Durability.KILL) | {"latency": {"p50_ms": 3.0}},
+    )
+    (raw / "pairs").mkdir()
+    slow_and_fast = {"mine": [1_000.0, 2_100.0, 900.0], "theirs": [90.0, 200.0, 100.0]}
+    written(raw / "pairs", slow_and_fast | {"name": "headrace_full-drain-huey_sqlite"})
+    written(
+        raw / "pairs",
+        {"name": "headrace_normal-latency-p50-litequeue_sqlite", "mine": [1.0, 1.5], "theirs": [1.0, 1.0]},
+    )
+    drain, latency = (line.split(" | ") for line in targets.table().splitlines()[2:])
+    assert drain[2:] == ["1,000/s", "`huey_sqlite`", "100/s", "10x", "10x", "9x to 11x, 3", "met |"]
+    assert latency[2:] == [
+        "1.25 ms",
+        "`litequeue_sqlite`",
+        "1.00 ms",
+        "no more",
+        "1.2x",
+        "1x to 1.5x, 2",
+        "**missed** |",
     ]
 
 

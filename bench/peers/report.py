@@ -52,6 +52,12 @@ def load() -> Sequence[Record]:
     return sorted(records, key=lambda one: (one["package"] != "headrace", one["package"] != ""))
 
 
+def pair(name: str) -> Record | None:
+    """What ``bench.peers.pairs`` measured of one contest."""
+    path = RAW / "pairs" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
 def best_drain(record: Record) -> float | None:
     """The fastest at which one process of it drains, in any of the settings that were tried."""
     rates = [rate for column, rate in record["median"].items() if column.startswith("drain_") and rate]

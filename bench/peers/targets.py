@@ -4,13 +4,12 @@ A target compares with the fastest peer that promises as much or more, or with t
 project publishes of itself. ``bench.peers.pairs`` measures both of them again by turns; where it has, that counts.
 """
 
-import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.peers.report import NOTHING, RAW, floor, line, load, rivals
+from bench.peers.report import NOTHING, floor, line, load, pair, rivals
 
 Record = Mapping[str, Any]
 
@@ -150,9 +149,8 @@ def _told(contest: Contest) -> Sequence[str]:
 
 def _measured(contest: Contest) -> tuple[Sequence[float], Sequence[float]]:
     """Pair by pair; where there are no pairs, the two medians of the table."""
-    path = RAW / "pairs" / f"{contest.name}.json"
-    if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+    kept = pair(contest.name)
+    if kept is not None:
         return kept["mine"], kept["theirs"]
     mine, theirs = figure(contest.mine, contest.column), figure(contest.rival, contest.rival_column)
     assert mine is not None
