@@ -17,7 +17,8 @@ from headrace.model.job import Encoding, Job
 from headrace.model.kv import kv_puts
 from headrace.model.names import check_name
 from headrace.model.outcome import Failure, Outcome, Raised, Returned, Snoozed
-from headrace.model.state import RUNNING
+from headrace.model.state import RUNNING, State
+from headrace.runtime import events
 from headrace.runtime.failure import outcome_of
 from headrace.runtime.followups import announce
 from headrace.runtime.limiter import Limiter
@@ -93,7 +94,7 @@ class Claims(Core):
         jobs = await self._with_solitude(storage, await self._claim_wanted(storage, narrator, worker, queue, limit))
         if not jobs:
             await storage.beat(worker, (), 0)
-        if self.bus.is_heard:
+        if self.bus.wants(events.STARTED):
             for job in jobs:
                 narrator.started(job)
         return [Claim(job, _arguments(job), duration) for job in jobs]
@@ -164,10 +165,10 @@ class Claims(Core):
     async def _recorded(self, claims: Sequence[Claim], changes: Sequence[Change]) -> Sequence[Verdict]:
         """What became of each of these, once told of."""
         verdicts = await (await self.here()).storage.apply(changes) if changes else ()
-        if self.bus.is_heard:
-            for claim, change, verdict in zip(claims, changes, verdicts, strict=True):
-                if verdict.status is Status.APPLIED:
-                    self._narrator(claim.job.worker or "").answered(claim.job, change)
+        quiet = None if self.bus.wants(events.COMPLETED) else State.COMPLETED
+        for claim, change, verdict in zip(claims, changes, verdicts, strict=True):
+            if change.patch.state is not quiet and verdict.status is Status.APPLIED:
+                self._narrator(claim.job.worker or "").answered(claim.job, change)
         return verdicts
 
     def _narrator(self, worker: str) -> Narrator:

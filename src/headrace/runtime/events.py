@@ -78,11 +78,6 @@ class Bus:
         """Who is called for events of this id, in order."""
         return tuple(self._listeners.get(event_id, ()))
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether anybody listens to anything."""
-        return bool(self._listeners)
-
     def wants(self, event_id: str) -> bool:
         """Whether anybody listens: an event that nobody wants need not be made."""
         return event_id in self._listeners

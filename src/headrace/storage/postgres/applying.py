@@ -23,6 +23,8 @@ def common_finish(changes: Sequence[Change]) -> Finish | None:
 def complete(told: Told, changes: Sequence[Change], finish: Finish) -> Steps[dict[str, Verdict]]:
     """Verdicts of those that were applied, by job; the guards of the others failed."""
     changes = sorted(changes, key=lambda change: change.job_id)  # the order in which all lock rows
+    results = [change.patch.result for change in changes]
+    errors = [change.patch.result_error or None for change in changes]
     rows = yield Statement(
         _APPLY["complete"],
         (
@@ -30,8 +32,8 @@ def complete(told: Told, changes: Sequence[Change], finish: Finish) -> Steps[dic
             finish.worker,
             [change.job_id for change in changes],
             [change.guard.generation for change in changes],  # type: ignore[union-attr] # finish_of says so
-            [change.patch.result for change in changes],
-            [change.patch.result_error or None for change in changes],
+            results if any(results) else [],  # an array that is shorter than the ids goes on with NULL
+            errors if any(errors) else [],
             finish.reason,
             finish.release_key,
         ),

@@ -27,6 +27,8 @@ def fits_one_statement(jobs: Sequence[NewJob], puts: Sequence[Put]) -> bool:
 
 def insert_plain(told: Told, jobs: Sequence[NewJob], *, fresh: bool = False) -> Steps[list[Receipt[object]]]:
     """Jobs that fit one statement. ``fresh``: none is thought to be there yet; if one is, the server refuses all."""
+    if not jobs:
+        return []
     told.queues({new.queue for new in jobs})
     if all(_is_plain(new) for new in jobs):
         columns = (
@@ -36,10 +38,8 @@ def insert_plain(told: Told, jobs: Sequence[NewJob], *, fresh: bool = False) -> 
             *_column([new.priority for new in jobs]),
         )
         rows = yield Statement(_FRESH if fresh else _INSERT["plain"], (told.latest, *columns))
-    elif jobs:
-        rows = yield drafting.insert_rows(jobs, None, told.latest)
     else:
-        return []
+        rows = yield drafting.insert_rows(jobs, None, told.latest)
     told.now = rows[0][0]
     return [Receipt(new.id) for new in jobs]
 

@@ -61,7 +61,7 @@ class OwnedServer:
                 self.resume()
                 break
             except ServerFailed:
-                if not tries_left or "Address already in use" not in self.log:
+                if not tries_left or "address already in use" not in self.log.lower():
                     raise
 
 

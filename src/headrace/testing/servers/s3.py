@@ -29,13 +29,13 @@ from headrace.testing.servers.daemon import Daemon, ServerFailed
 from headrace.testing.servers.owned import OwnedServer
 
 _READY_WITHIN = 60.0
-_PROGRAM = Path(__file__).with_name("s3_program.py")
 _READY = "ready for requests"
 _REGION = "us-east-1"
 _KEY, _SECRET = "headrace", "headrace-secret"
-_SIGNATURE = (
+SIGNATURE = (
     f"AWS4-HMAC-SHA256 Credential={_KEY}/20000101/{_REGION}/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
 )
+"""What moto takes for one: it looks at who signed, for which service."""
 _PATIENCE = 60.0
 _MOST_AT_ONCE = 1000
 """Keys that a page of a list has, and that one request deletes, at most."""
@@ -53,6 +53,9 @@ class S3Server(OwnedServer):
 
     ``with S3Server.start() as server``. It ends when its owner does, even by SIGKILL.
     """
+
+    program = Path(__file__).with_name("s3_program.py")
+    """What it runs, with its port."""
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(Daemon(folder, "s3", signal.SIGKILL, refuses_root=False))
@@ -98,7 +101,7 @@ class S3Server(OwnedServer):
 
     def resume(self) -> None:
         """Starts it again where it was stopped: empty, at the same port."""
-        command: list[str | Path] = [sys.executable, "-P", _PROGRAM, str(self.port)]
+        command: list[str | Path] = [sys.executable, "-P", self.program, str(self.port)]
         self._daemon.start(command, lambda: _READY in self.log, _READY_WITHIN)
 
     def create_bucket(self, name: str | None = None) -> str:
@@ -151,7 +154,7 @@ class S3Server(OwnedServer):
     def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
         try:
-            connection.request(method, path, body, {"Authorization": _SIGNATURE})
+            connection.request(method, path, body, {"Authorization": SIGNATURE})
             answer = connection.getresponse()
             text = answer.read()
         except OSError as error:
