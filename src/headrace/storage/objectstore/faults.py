@@ -21,7 +21,8 @@ _HINTS = (
     (re.compile("error sending request|connect"), "look at {endpoint}, and at the network"),
 )
 _NO_KEYS = re.compile(
-    r"169\.254\.169\.254|latest/api/token|metadata server|/computeMetadata/|/metadata/identity/|Account must be specified"
+    r"169\.254\.169\.254|latest/api/token|metadata server|/computeMetadata/|/metadata/identity/"
+    r"|Account must be specified"
 )
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 _CODE = re.compile(r"<Code>(\w{1,80})</Code>")

@@ -32,10 +32,9 @@ _READY_WITHIN = 60.0
 _READY = "ready for requests"
 _REGION = "us-east-1"
 _KEY, _SECRET = "headrace", "headrace-secret"
-SIGNATURE = (
+_SIGNATURE = (
     f"AWS4-HMAC-SHA256 Credential={_KEY}/20000101/{_REGION}/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
 )
-"""What moto takes for one: it looks at who signed, for which service."""
 _PATIENCE = 60.0
 _MOST_AT_ONCE = 1000
 """Keys that a page of a list has, and that one request deletes, at most."""
@@ -154,7 +153,7 @@ class S3Server(OwnedServer):
     def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE)
         try:
-            connection.request(method, path, body, {"Authorization": SIGNATURE})
+            connection.request(method, path, body, {"Authorization": _SIGNATURE})
             answer = connection.getresponse()
             text = answer.read()
         except OSError as error:
