@@ -93,5 +93,19 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/n
 # shellcheck disable=SC2086 # one word for each server
 [ -z "$servers" ] || install_servers $servers || echo "setup: without$servers some tests are skipped"
 
+# With these, tests start an Azure Blob Storage of their own. 20 s, 360 MB.
+azurite=3.37.0
+nodes=
+command -v node >/dev/null || nodes="$nodes nodejs"
+command -v npm >/dev/null || nodes="$nodes npm"
+# shellcheck disable=SC2086 # one word for each package
+[ -z "$nodes" ] || install_packages $nodes || true
+if ! grep -qs "\"version\": \"$azurite\"" .venv/azurite/node_modules/azurite/package.json; then
+    echo "setup: installing azurite"
+    mkdir -p .venv/azurite
+    npm install --prefix .venv/azurite --silent --omit=dev --no-audit --no-fund --no-package-lock --ignore-scripts \
+        "azurite@$azurite" || echo "setup: without azurite some tests are skipped"
+fi
+
 .venv/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 touch .venv/.installed

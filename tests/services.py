@@ -10,6 +10,10 @@ them where it may. With xdist each process of tests has services of its own.
 - ``s3_server``: an S3, whose buckets are in memory. Other tests need it: don't stop it.
 - ``fresh_s3``: the URL of an empty place in a new bucket of it for one test, whose environment leads clients there.
 - ``own_s3``: an S3 for one module, which may stop it and start it again; it is empty then.
+- ``azure_server``: an Azure Blob Storage, whose blobs are in memory. Other tests need it: don't stop it.
+- ``fresh_azure``: as ``fresh_s3``, in a new container of it.
+- ``gcs_server``: what stands in for a Google Cloud Storage. Other tests need it: don't stop it.
+- ``fresh_gcs``: as ``fresh_s3``, in a new bucket of it.
 - ``pgbouncer``: in front of ``postgres_server``; its ``url(name)`` leads to a database through it.
 """
 
@@ -18,7 +22,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from headrace.testing.servers.azure import AzureServer
 from headrace.testing.servers.databases import Postgres
+from headrace.testing.servers.gcs import GoogleServer
 from headrace.testing.servers.pgbouncer import PgBouncer
 from headrace.testing.servers.postgres import PostgresServer
 from headrace.testing.servers.s3 import S3Server
@@ -100,3 +106,41 @@ def own_s3(missing: Callable[[str, str], None]) -> Iterator[S3Server]:
         missing("moto", "pip install 'moto[server]'")
     with S3Server.start() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server(missing: Callable[[str, str], None]) -> Iterator[AzureServer]:
+    """An Azure Blob Storage, of which tests may use all but its life."""
+    if AzureServer.find() is None:
+        missing("Azurite", "apt-get install nodejs npm, then make setup")
+    with AzureServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_azure(azure_server: AzureServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty place in a new container, as a URL; processes that the test starts find it too."""
+    container = azure_server.create_container()
+    for name, value in azure_server.environment().items():
+        monkeypatch.setenv(name, value)
+    yield f"az://{container}/jobs"
+    azure_server.drop_container(container)
+
+
+@pytest.fixture(scope="session")
+def gcs_server(missing: Callable[[str, str], None]) -> Iterator[GoogleServer]:
+    """What stands in for a Google Cloud Storage; tests may use all but its life."""
+    if GoogleServer.find() is None:
+        missing("moto", "pip install 'moto[server]'")
+    with GoogleServer.start() as server:
+        yield server
+
+
+@pytest.fixture
+def fresh_gcs(gcs_server: GoogleServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty place in a new bucket, as a URL; processes that the test starts find it too."""
+    bucket = gcs_server.create_bucket()
+    for name, value in gcs_server.environment().items():
+        monkeypatch.setenv(name, value)
+    yield f"gs://{bucket}/jobs"
+    gcs_server.drop_bucket(bucket)
