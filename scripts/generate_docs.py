@@ -670,6 +670,14 @@ def chaos_runs() -> str:
     return "\n\n".join(parts)
 
 
+def requests() -> str:
+    """What object storage asks of its bucket."""
+    data = json.loads((DOCS / "explanation" / "data" / "bench-objectstore.json").read_text(encoding="utf-8"))
+    counted = [one for one in data["figures"] if one["unit"] in ("PUT", "requests")]
+    rows = [(one["question"], f"{one['value']:,.0f}") for one in counted]
+    return f"{table(('what', 'number'), rows)}\n\nCounted before an S3 of our own, with the defaults, at commit {data['machine']['commit']}; hours are\nreckoned from a minute."
+
+
 def powercut_verdicts() -> str:
     """A line for each run, whose last words stand below."""
     path = DOCS / "explanation" / "data" / "powercut-sqlite.json"
@@ -752,6 +760,7 @@ PAGES: Mapping[Path, Mapping[str, Callable[[], str]]] = {
     DOCS / "README.md": {"decisions": decisions},
     ROOT / "README.md": {"storages": survivals},
     DOCS / "how-to" / "choose-a-storage.md": {"storages": choosing},
+    DOCS / "how-to" / "storage-objects.md": {"requests": requests},
     DOCS / "how-to" / "storage-sqlite.md": {
         "durability": lambda: survivals("sqlite:///jobs.db", "sqlite:///jobs.db?durability=normal")
     },
