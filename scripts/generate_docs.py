@@ -675,7 +675,8 @@ def requests() -> str:
     data = json.loads((DOCS / "explanation" / "data" / "bench-objectstore.json").read_text(encoding="utf-8"))
     counted = [one for one in data["figures"] if one["unit"] in ("PUT", "requests")]
     rows = [(one["question"], f"{one['value']:,.0f}") for one in counted]
-    return f"{table(('what', 'number'), rows)}\n\nCounted before an S3 of our own, with the defaults, at commit {data['machine']['commit']}; hours are\nreckoned from a minute."
+    where = f"Counted before an S3 of our own, with the defaults, at commit {data['machine']['commit']}; hours are"
+    return f"{table(('what', 'number'), rows)}\n\n{where}\nreckoned from a minute."
 
 
 def powercut_verdicts() -> str:
