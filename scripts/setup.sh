@@ -100,7 +100,8 @@ command -v node >/dev/null || nodes="$nodes nodejs"
 command -v npm >/dev/null || nodes="$nodes npm"
 # shellcheck disable=SC2086 # one word for each package
 [ -z "$nodes" ] || install_packages $nodes || true
-if ! grep -qs "\"version\": \"$azurite\"" .venv/azurite/node_modules/azurite/package.json; then
+# npm writes that file last
+if ! grep -s -A 1 '"node_modules/azurite"' .venv/azurite/node_modules/.package-lock.json | grep -q "\"$azurite\""; then
     echo "setup: installing azurite"
     mkdir -p .venv/azurite
     npm install --prefix .venv/azurite --silent --omit=dev --no-audit --no-fund --no-package-lock --ignore-scripts \
