@@ -26,6 +26,7 @@
 
 BIN := .venv/bin
 READY := .venv/.installed
+AZURITE := .venv/azurite/.installed
 
 STORAGE ?=
 PYTEST_ARGS ?=
@@ -41,13 +42,16 @@ JOBS ?= 2
 
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt scripts/setup.sh
+$(READY): pyproject.toml constraints.txt scripts/setup.sh scripts/packages.sh
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh
+
+$(AZURITE): scripts/azurite.sh | $(READY)
+	@sh scripts/azurite.sh
 
 demo: $(READY)
 	@$(BIN)/headrace demo $(if $(STORAGE),--storage '$(STORAGE)')
 
-test: $(READY)
+test: $(READY) $(AZURITE)
 	$(BIN)/python -m pytest -q -n $(JOBS) $(PYTEST_ARGS)
 
 check: $(READY)

@@ -4,6 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+. scripts/packages.sh
+
 fail() {
     echo "setup: $*" >&2
     exit 1
@@ -24,17 +26,6 @@ find_python() {
 
 can_make_venv() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null
-}
-
-may_install() {
-    command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]
-}
-
-install_packages() {
-    may_install || return 1
-    echo "setup: installing $*"
-    apt-get update -q || true
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
 # Installs programs of servers, and keeps their packages from starting servers of their own: tests start theirs, and
@@ -92,21 +83,6 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/n
 [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || servers="$servers pgbouncer"
 # shellcheck disable=SC2086 # one word for each server
 [ -z "$servers" ] || install_servers $servers || echo "setup: without$servers some tests are skipped"
-
-# With these, tests start an Azure Blob Storage of their own. 20 s, 360 MB.
-azurite=3.37.0
-nodes=
-command -v node >/dev/null || nodes="$nodes nodejs"
-command -v npm >/dev/null || nodes="$nodes npm"
-# shellcheck disable=SC2086 # one word for each package
-[ -z "$nodes" ] || install_packages $nodes || true
-# npm writes that file last
-if ! grep -s -A 1 '"node_modules/azurite"' .venv/azurite/node_modules/.package-lock.json | grep -q "\"$azurite\""; then
-    echo "setup: installing azurite"
-    mkdir -p .venv/azurite
-    npm install --prefix .venv/azurite --silent --omit=dev --no-audit --no-fund --no-package-lock --ignore-scripts \
-        "azurite@$azurite" || echo "setup: without azurite some tests are skipped"
-fi
 
 .venv/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 touch .venv/.installed

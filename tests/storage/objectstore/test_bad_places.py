@@ -79,14 +79,14 @@ async def test_no_key_at_all(line: Line, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{line.proxy.port}/latest/api/token")
-    storage = line.storage(patience=20.0)  # ten tries are made, at random distances
+    storage = line.storage(patience=90.0)  # ten tries are made, at random distances
     await refused(storage, NotPermitted, "there are no keys in the environment, as AWS_ACCESS_KEY_ID")
 
 
 async def test_nobody_at_the_endpoint(monkeypatch: pytest.MonkeyPatch, s3_server: S3Server) -> None:
     for name, value in s3_server.environment(1).items():
         monkeypatch.setenv(name, value)
-    storage = open_url("s3://bucket/jobs", clock=SystemClock(), patience=10.0)
+    storage = open_url("s3://bucket/jobs", clock=SystemClock(), patience=90.0)  # ten tries, at random distances
     await refused(storage, StoreUnreachable, "look at the endpoint in AWS_ENDPOINT, and at the network")
 
 

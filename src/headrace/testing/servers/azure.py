@@ -34,7 +34,7 @@ _ACCOUNT, _KEY = "headrace", base64.b64encode(b"headrace-secret").decode()
 _VERSION = "2021-08-06"
 """Of the protocol."""
 _PATIENCE = 60.0
-_MISSING = "Azurite is not installed: npm install --prefix .venv/azurite azurite"
+_MISSING = "Azurite is not installed: sh scripts/azurite.sh"
 
 
 class AzureServer(OwnedServer):
