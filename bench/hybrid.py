@@ -9,12 +9,12 @@ from bench.drain import drain
 from bench.enqueue import bulk, callers, rate
 from bench.setting import HYBRID, MEMORY, PAYLOAD, Figure, make_app, store, task_of
 
-_ROUNDS = 3
+_ROUNDS = 9
 _LIVE = 1_000_000
 
 
 def measure() -> list[Figure]:
-    """Medians of three rounds, memory and hybrid by turns; the rest once."""
+    """Medians of nine rounds, memory and hybrid by turns; the rest once."""
     figures = []
     for question, target, rate_at in (
         ("bulk enqueue, 1,000 a call", 200_000, lambda url: rate(url, bulk)),
