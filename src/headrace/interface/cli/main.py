@@ -22,7 +22,7 @@ from headrace.interface.cli.commands import (
     working,
 )
 from headrace.interface.cli.exits import FAILED, UsageError, exit_code
-from headrace.interface.cli.output import complain, prepare_streams
+from headrace.interface.cli.output import complain, prepare_streams, write_out
 from headrace.model.errors import HeadraceError
 
 _INTERRUPTED = 130
@@ -99,7 +99,10 @@ def main() -> None:
         check_text(sys.argv[1:])
         if sys.argv[1:2] in ([], ["demo"], ["--help"], ["-h"]):
             add_demo()
-        application(prog_name="headrace")
+        try:
+            application(prog_name="headrace")
+        finally:
+            write_out()
     except (HeadraceError, UsageError) as error:
         complain(error)
         sys.exit(exit_code(error))

@@ -27,6 +27,12 @@ def prepare_streams() -> None:
             reconfigure(errors="backslashreplace")
 
 
+def write_out() -> None:
+    """What was said is written now: where that fails, it is met here, and not when the interpreter ends."""
+    if sys.stdout is not None:  # it was closed before the program began
+        sys.stdout.flush()
+
+
 def say(text: object) -> None:
     """One line on stdout."""
     print(escape(text))
