@@ -112,7 +112,7 @@ def own_s3(missing: Callable[[str, str], None]) -> Iterator[S3Server]:
 def azure_server(missing: Callable[[str, str], None]) -> Iterator[AzureServer]:
     """An Azure Blob Storage, of which tests may use all but its life."""
     if AzureServer.find() is None:
-        missing("Azurite", "apt-get install nodejs npm, then make setup")
+        missing("Azurite", "sh scripts/azurite.sh")
     with AzureServer.start() as server:
         yield server
 
